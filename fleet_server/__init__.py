@@ -1,0 +1,1 @@
+"""The fleet server: API, rollout engine, ingest, identity, monitoring, dashboard."""

@@ -1,0 +1,1 @@
+"""The board link: one framed serial protocol between a host and a microcontroller."""
