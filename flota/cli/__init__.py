@@ -49,15 +49,15 @@ OUR_PACKAGES = frozenset({"flota", "models", "optimize", "device_agent", "fleet_
 class _LazyCommands(TyperGroup):
     """A group whose sub-commands are modules, imported on use."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
         return _click_command(cmd_name, importlib.import_module(f"flota.cli.{cmd_name}"))
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
