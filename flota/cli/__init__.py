@@ -68,6 +68,7 @@ def _click_command(name: str, module: Any) -> Any:
     if app is None:
         app = typer.Typer(add_completion=False)
         app.command(name)(module.command)
+    app.rich_markup_mode = None  # plain help everywhere: it pipes and diffs well
     command = typer.main.get_command(app)
     command.name = name
     return command
@@ -107,7 +108,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; errors of ours become two lines on standard error."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(arguments)
+        app(arguments, prog_name="flota")
     except FlotaError as error:
         render_error(error)
         return error.exit_code
