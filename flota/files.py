@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from flota.errors import StorageError
 
@@ -21,23 +23,38 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     Raises:
         StorageError: The disk is full, or the folder cannot be written; nothing of ``data`` is left behind.
     """
+    with open_atomic(path, mode=mode) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def open_atomic(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """A stream whose bytes replace ``path`` when the block ends, as :func:`write_atomic` does; for large files.
+
+    If the block raises, ``path`` keeps what it had and nothing is left behind.
+
+    Raises:
+        StorageError: As :func:`write_atomic`.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:200]}.")
     except OSError as error:
         raise _storage_error(path, error) from error
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
         Path(temporary).replace(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
-        raise _storage_error(path, error) from error
+        if isinstance(error, OSError):
+            raise _storage_error(path, error) from error
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -86,7 +86,10 @@ def common_name(certificate_pem: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CertificateAuthority:
-    """The CA of one fleet; all times are UTC. Safe to use from several threads and processes."""
+    """The CA of one fleet. ``now`` is UTC seconds since the epoch, by default the clock's.
+
+    Safe to use from several threads and processes.
+    """
 
     folder: Path
     certificate: x509.Certificate
@@ -135,7 +138,7 @@ class CertificateAuthority:
         """The CA's own certificate, which every client trusts."""
         return self.certificate.public_bytes(Encoding.PEM)
 
-    def issue_server(self, names: Sequence[str], *, now: datetime | None = None) -> tuple[bytes, bytes]:
+    def issue_server(self, names: Sequence[str], *, now: float | None = None) -> tuple[bytes, bytes]:
         """A new key and a server certificate for DNS names and IP addresses, both PEM: (key, certificate).
 
         Raises:
@@ -148,7 +151,7 @@ class CertificateAuthority:
         builder = self._builder(names[0][:64], key.public_key(), self.lifetimes.server_certificate_days, now)
         return _key_pem(key), self._issue(builder.add_extension(alternative, critical=False), names[0], server=True)
 
-    def issue_service(self, name: str, *, now: datetime | None = None) -> tuple[bytes, bytes]:
+    def issue_service(self, name: str, *, now: float | None = None) -> tuple[bytes, bytes]:
         """A new key and a client certificate for a part of the server, both PEM; ``name`` starts with ``_``.
 
         Raises:
@@ -160,7 +163,7 @@ class CertificateAuthority:
         builder = self._builder(name, key.public_key(), self.lifetimes.server_certificate_days, now)
         return _key_pem(key), self._issue(builder, name, server=False)
 
-    def issue_device(self, csr_pem: bytes, device: str, *, now: datetime | None = None) -> bytes:
+    def issue_device(self, csr_pem: bytes, device: str, *, now: float | None = None) -> bytes:
         """A client certificate (PEM) for ``device`` with the key of its request.
 
         Nothing but the key is taken from the request: names and extensions it asks for are not granted.
@@ -173,7 +176,7 @@ class CertificateAuthority:
         builder = self._builder(device, key, self.lifetimes.device_certificate_days, now)
         return self._issue(builder, device, server=False)
 
-    def revoke(self, name: str, *, now: datetime | None = None) -> int:
+    def revoke(self, name: str, *, now: float | None = None) -> int:
         """Revoke every certificate issued to ``name``; returns how many, and renews ``crl.pem``."""
         moment = _moment(now).timestamp()
         with folder_lock(self.folder):
@@ -184,7 +187,7 @@ class CertificateAuthority:
         self.crl(now=now)
         return len(hit)
 
-    def crl(self, *, now: datetime | None = None) -> bytes:
+    def crl(self, *, now: float | None = None) -> bytes:
         """Sign a new revocation list, store it as ``crl.pem`` and return it (PEM).
 
         TLS libraries refuse *every* peer once the list is past its next update: call this well before
@@ -200,7 +203,7 @@ class CertificateAuthority:
         return pem
 
     def _builder(
-        self, name: str, key: CertificatePublicKeyTypes, days: int, now: datetime | None
+        self, name: str, key: CertificatePublicKeyTypes, days: int, now: float | None
     ) -> x509.CertificateBuilder:
         moment = _moment(now)
         end = min(moment + timedelta(days=days), self.certificate.not_valid_after_utc)
@@ -350,5 +353,5 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _moment(now: datetime | None) -> datetime:
-    return now or datetime.now(timezone.utc)
+def _moment(now: float | None) -> datetime:
+    return datetime.now(timezone.utc) if now is None else datetime.fromtimestamp(now, timezone.utc)
