@@ -13,6 +13,7 @@ from typing import BinaryIO
 from flota.errors import StorageError
 
 _CHUNK_BYTES = 1 << 20
+_LEFTOVER = ".tmp"
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -38,7 +39,7 @@ def open_atomic(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:200]}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:200]}.", suffix=_LEFTOVER)
     except OSError as error:
         raise _storage_error(path, error) from error
     try:
@@ -55,6 +56,16 @@ def open_atomic(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
         if isinstance(error, OSError):
             raise _storage_error(path, error) from error
         raise
+
+
+def sweep_leftovers(folder: Path) -> None:
+    """Delete the temporary files that writers killed in the middle left in ``folder``.
+
+    Call it only while nobody writes there: at start-up, or under the folder's lock.
+    """
+    for path in folder.glob(f".*{_LEFTOVER}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +27,8 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from flota import bundle
 from flota.errors import StorageError, UsageError
-from flota.files import sha256_hex, write_atomic
+from flota.files import sha256_hex, sweep_leftovers, write_atomic
+from flota.image import PAYLOAD_OFFSET, SIGNATURE_BYTES, parse_image, sign_image
 from flota.trust.client import check_artifact
 from flota.trust.config import LIFETIMES, LIMITS
 from flota.trust.errors import BadSignature, KeyFileError, NoRepository, ReleaseChanged, TrustError
@@ -252,19 +253,17 @@ def _is_image(path: str) -> bool:
 
 
 def _signed_image(image: bytes, path: str, manifest: bundle.Manifest, floor: int, folder: Path) -> bytes:
-    from flota.image import parse_image, sign_image, with_security_counter
-
+    """The image with its counter set to the release's floor and signed; ``path`` is ``images/<board>/<slot>.img``."""
     header = parse_image(image)
-    built = (header.model, header.version, header.board)
-    named = (manifest.model, manifest.version, path.split("/")[1])
+    built = (header.model, header.version, header.board, f"{header.slot.lower()}.img")
+    named = (manifest.model, manifest.version, *path.split("/")[1:])
     if built != named:
         raise bundle.BundleError(
-            f"{manifest.filename}: {path} was built for {' '.join(built)}, not {' '.join(named)}",
+            f"{manifest.filename}: {path} was built as {'/'.join(built)}, not as {'/'.join(named)}",
             hint="make the bundle again with `flota optimize`",
         )
-    if header.security_counter != floor:
-        image = with_security_counter(image, floor)
-    return sign_image(image, load_private_key(_key_path(folder, "image")))
+    counted = replace(header, security_counter=floor).pack() + image[PAYLOAD_OFFSET:]
+    return sign_image(image[:SIGNATURE_BYTES] + counted, load_private_key(_key_path(folder, "image")))
 
 
 def _check_one_release(finished: Sequence[_Finished]) -> tuple[str, str]:
@@ -290,6 +289,7 @@ def _release(name: tuple[str, str], bundles: Sequence[TargetInfo]) -> Release:
 
 
 def _make_keys(folder: Path) -> None:
+    sweep_leftovers(folder / "keys")
     signed = bool(_root_paths(folder)) or _targets_path(folder).exists()
     for name in _PRIVATE_KEYS:
         path = _key_path(folder, name)

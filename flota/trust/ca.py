@@ -31,7 +31,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flota.errors import StorageError, UsageError
-from flota.files import write_atomic
+from flota.files import sweep_leftovers, write_atomic
 from flota.topics import check_device_name
 from flota.trust.config import LIFETIMES, LIMITS, Lifetimes
 from flota.trust.errors import CertificateError, KeyFileError, RequestRefused
@@ -131,6 +131,8 @@ class CertificateAuthority:
             raise KeyFileError(f"{folder}: CA certificate or key is not PEM", hint=hint) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
             raise KeyFileError(f"{folder}: {CA_KEY} is not the key of {CA_CERTIFICATE}", hint=hint)
+        with folder_lock(folder):
+            sweep_leftovers(folder)
         return cls(folder=folder, certificate=certificate, key=key, lifetimes=lifetimes)
 
     @property

@@ -28,7 +28,7 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
 from flota.errors import StorageError
-from flota.files import sha256_hex, write_atomic
+from flota.files import sha256_hex, sweep_leftovers, write_atomic
 from flota.trust import intake
 from flota.trust.artifacts import ArtifactStore
 from flota.trust.config import LIFETIMES, LIMITS, Lifetimes, Limits
@@ -227,6 +227,7 @@ class OnlineRepository:
         at = time.time() if now is None else now
         with folder_lock(self._folder):
             commit, old = self._commit(), self._listed()
+            sweep_leftovers(self._metadata)
             self._artifacts.sweep(keep={info.sha256 for info in old.values()})
             chain = intake.root_chain(self._read("root", commit.root) if commit else None, root_json, self._limits, at)
             targets = self._checked(chain[-1].signed, commit, targets_json, at)
@@ -269,6 +270,7 @@ class OnlineRepository:
         except OSError as error:
             raise StorageError(f"{self._folder}: {error.strerror or error}", hint="check its permissions") from error
         with folder_lock(self._folder):
+            sweep_leftovers(self._keys)
             if self._commit() is None:
                 for name in ("snapshot", "timestamp", "director-1"):
                     if not (self._keys / f"{name}.pem").exists():
