@@ -15,6 +15,7 @@ import fcntl
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from flota.boardlink.geometry import find_geometry
 from flota.errors import MissingTool, StorageError
 from hil.boards import leash
 from hil.boards.qmp import QmpMonitor
@@ -32,6 +34,8 @@ from hil.errors import BoardFailed, FlashUnusable, PortInUse, UnknownBoard
 START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
 _ERASED_PIECE = b"\xff" * (1 << 20)
+_ELF_HEADER = struct.Struct("<5s13sH")  # magic and 32-bit class; unused here; machine
+_EM_ARM = 40
 _INSTALL_QEMU = "apt-get install qemu-system-arm"
 
 # The kernel's parent-death signal follows the *thread* that forked; this one lives as long as the process.
@@ -54,6 +58,7 @@ class QemuBoard:
         FlashUnusable: The file has another size, or a running board has it.
         PortInUse: ``tcp_port`` is taken.
         StorageError: The flash or the firmware cannot be read.
+        BoardFailed: The firmware is no Arm program.
     """
 
     def __init__(
@@ -67,15 +72,16 @@ class QemuBoard:
     ) -> None:
         self.resource = _emulated(board)
         self._program = find_qemu(self.resource.program)
-        self._firmware_elf = _readable(firmware_elf)
+        self._firmware_elf = _arm_program(firmware_elf)
         self._flash = flash
+        self._flash_bytes = find_geometry(board).flash.bytes
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._monitor: QmpMonitor | None = None
         self._log: IO[bytes] | None = None
         self._listener = _listen(tcp_port)
         try:
-            self._flash_lock = _open_flash(flash, self.resource.flash_bytes)
+            self._flash_lock = _open_flash(flash, self._flash_bytes)
         except BaseException:
             self._listener.close()
             raise
@@ -163,11 +169,13 @@ class QemuBoard:
             self._flash_lock = -1
 
     def last_words(self) -> str:
-        """What the emulator wrote to standard error, without our own paths; for error messages and logs."""
+        """The line of the emulator's standard error that says why it ended; empty when it said nothing."""
         if self._log is None:
             return ""
         self._log.seek(0)
-        return self._log.read().decode(errors="replace").strip()
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        named = [line for line in lines if line.startswith("qemu")]  # a register dump follows a fatal error
+        return (named or lines[-1:] or [""])[0]
 
     def __enter__(self) -> QemuBoard:
         try:
@@ -184,7 +192,7 @@ class QemuBoard:
 
     def _command(self, serial_fd: int, monitor_fd: int) -> list[str]:
         resource = self.resource
-        backend = f"memory-backend-file,id={resource.flash_backend},size={resource.flash_bytes},share=on"
+        backend = f"memory-backend-file,id={resource.flash_backend},size={self._flash_bytes},share=on"
         return [
             self._program,
             *("-machine", f"{resource.machine},memory-backend={resource.flash_backend}"),
@@ -200,9 +208,8 @@ class QemuBoard:
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(1.0)  # it closed the monitor: let it finish its message
-        words = self.last_words().splitlines()
+        reason = self.last_words() or error.message
         self.power_cut()
-        reason = words[-1] if words else error.message
         return BoardFailed(f"{self.resource.name} did not start: {reason}", hint="check the firmware and flash files")
 
     def _forget(self) -> None:
@@ -312,9 +319,17 @@ def _erase(descriptor: int, path: Path, size: int) -> None:
         raise StorageError(f"{path}: {error.strerror}", hint="check free space") from error
 
 
-def _readable(path: Path) -> Path:
-    if not path.is_file():
-        raise StorageError(f"{path}: there is no such firmware file", hint="`flota board run` builds it")
+def _arm_program(path: Path) -> Path:
+    """The path of a 32-bit Arm ELF file; QEMU would load anything else as raw bytes and lock up."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_ELF_HEADER.size)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror}", hint="name a firmware that exists, or none to build it"
+        ) from error
+    if len(start) < _ELF_HEADER.size or _ELF_HEADER.unpack(start)[0::2] != (b"\x7fELF\x01", _EM_ARM):
+        raise BoardFailed(f"{path}: not a 32-bit Arm program (ELF)", hint="name a firmware, or none to build it")
     return path.resolve()
 
 

@@ -22,7 +22,7 @@ class EmulatedMcu:
     Attributes:
         machine: QEMU's name of the machine.
         flash_backend: The machine's memory backend that a file holds; it is the board's flash and survives a kill.
-        flash_bytes: Size of that memory.
+            Its size, and every other address, is in the firmware's ``board.toml``.
     """
 
     name: str
@@ -31,7 +31,6 @@ class EmulatedMcu:
     machine: str
     cpu: str
     flash_backend: str
-    flash_bytes: int
     targets: tuple[str, ...]
 
     @property
@@ -65,7 +64,6 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
             machine="mps2-an386",
             cpu="Arm Cortex-M4F",
             flash_backend="psram",
-            flash_bytes=16 << 20,
             targets=("cortex-m4f-aot",),
         ),
         "host": LinuxHost(

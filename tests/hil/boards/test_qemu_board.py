@@ -17,6 +17,7 @@ import serial
 from flota.errors import MissingTool, StorageError
 from hil.boards import QemuBoard
 from hil.boards.qemu import qemu_version
+from hil.boards.service import keep_running
 from hil.errors import BoardFailed, FlashUnusable, PortInUse, UnknownBoard
 
 pytestmark = pytest.mark.emulated
@@ -156,14 +157,34 @@ def test_a_taken_port_is_refused_before_anything_is_written(tmp_path: Path, echo
     assert not (tmp_path / "flash.bin").exists()
 
 
-def test_a_firmware_that_is_no_program_gives_the_emulators_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"MZ" * 50, Path(sys.executable).read_bytes()[:64]])
+def test_a_firmware_that_is_no_arm_program_is_refused(tmp_path: Path, content: bytes) -> None:
     elf = tmp_path / "bad.elf"
-    elf.write_bytes(b"")
+    elf.write_bytes(content)
+    with pytest.raises(BoardFailed, match="not a 32-bit Arm program"):
+        QemuBoard(flash=tmp_path / "flash.bin", firmware_elf=elf)
+    assert not (tmp_path / "flash.bin").exists()
+
+
+def test_a_board_that_cannot_start_gives_the_emulators_words(tmp_path: Path, echo_elf: Path) -> None:
+    elf = tmp_path / "copy.elf"
+    elf.write_bytes(echo_elf.read_bytes())
     board = QemuBoard(flash=tmp_path / "flash.bin", firmware_elf=elf)
-    with pytest.raises(BoardFailed, match="did not start"):
+    elf.unlink()
+    with pytest.raises(BoardFailed, match="did not start: .*[Cc]ould not"):
         board.start()
     assert not board.running
     board.close()
+
+
+def test_an_emulator_that_ends_by_itself_is_noticed(board: QemuBoard) -> None:
+    assert board.process_id is not None
+    os.kill(board.process_id, signal.SIGKILL)
+    assert board.wait(10)
+    with pytest.raises(BoardFailed, match="is off"):
+        board.reset()
+    with pytest.raises(BoardFailed, match="ended"):
+        keep_running(board, threading.Event())
 
 
 @pytest.mark.parametrize("name", ["qemu-mps2-an387", "host"])
@@ -174,7 +195,7 @@ def test_unknown_board(name: str, tmp_path: Path, echo_elf: Path) -> None:
 
 
 def test_missing_firmware(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="no such firmware"):
+    with pytest.raises(StorageError, match=r"none\.elf"):
         QemuBoard(flash=tmp_path / "flash.bin", firmware_elf=tmp_path / "none.elf")
     assert not (tmp_path / "flash.bin").exists()
 
