@@ -1,8 +1,10 @@
 """The bundle: one model version for one target, as one deterministic archive.
 
-A bundle is a USTAR archive named ``<model>-<version>-<target>.flota``. Its first member is ``manifest.json``; the
-files the manifest lists follow, sorted by path. Owner, times and modes are fixed, so the same manifest and files
-give the same bytes everywhere, and the SHA-256 of the archive names the bundle.
+A bundle is a USTAR archive named ``<model>-<version>-<target>.flota``. Its first member is ``manifest.json``, its
+second ``manifest.sha256`` (that digest in hex, and a newline); the files the manifest lists follow, sorted by path.
+Owner, times and modes are fixed, so the same manifest and files give the same bytes everywhere, and the SHA-256 of the
+archive names the bundle. A byte changed anywhere is found by reading it; that nobody changed it on purpose is what the
+release's signature says.
 """
 
 from __future__ import annotations
@@ -21,10 +23,16 @@ from flota.errors import FlotaError, StorageError
 from flota.files import sha256_hex, write_atomic
 
 MANIFEST_NAME = "manifest.json"
+DIGEST_NAME = "manifest.sha256"
 SCHEMA_VERSION = 1
 MAX_BUNDLE_BYTES = 1 << 30
-_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+_AGAIN = "fetch or make the bundle again"
+MAX_NAME = 31  # characters; a microcontroller keeps a name in 32 bytes
+MAX_PATH = 100  # characters; what a USTAR header holds without a trick
+_BLOCK_BYTES = 512
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -42,14 +50,14 @@ class BundleTampered(BundleError):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TensorSignature(_Frozen):
     """One input or output. ``real = scale * (quantized - zero_point)``; float tensors have neither."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[Annotated[int, Field(ge=1)], ...]
     dtype: Literal["int8", "uint8", "int16", "int32", "float32"]
     scale: float | None = None
     zero_point: int | None = None
@@ -73,9 +81,8 @@ class FileEntry(_Frozen):
     @field_validator("path")
     @classmethod
     def _relative(cls, path: str) -> str:
-        parts = PurePosixPath(path)
-        if parts.is_absolute() or ".." in parts.parts or str(parts) != path or path == MANIFEST_NAME:
-            raise ValueError(f"not a plain relative path: {path!r}")
+        if not _PATH.fullmatch(path) or len(path) > MAX_PATH or path in (MANIFEST_NAME, DIGEST_NAME):
+            raise ValueError(f"not a plain relative path of at most {MAX_PATH} characters: {path!r}")
         return path
 
 
@@ -132,6 +139,11 @@ class Provenance(_Frozen):
     seed: int
     tools: dict[str, str]
 
+    @field_validator("tools")
+    @classmethod
+    def _ordered(cls, tools: dict[str, str]) -> dict[str, str]:
+        return dict(sorted(tools.items()))
+
 
 class Manifest(_Frozen):
     """``manifest.json``: what a bundle is, holds, needs and promises."""
@@ -156,8 +168,8 @@ class Manifest(_Frozen):
     @field_validator("model", "target")
     @classmethod
     def _named(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"not a name of lower-case letters, digits and hyphens: {name!r}")
+        if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
+            raise ValueError(f"not a name of at most {MAX_NAME} lower-case letters, digits and hyphens: {name!r}")
         return name
 
     @field_validator("version")
@@ -165,6 +177,16 @@ class Manifest(_Frozen):
     def _semantic(cls, version: str) -> str:
         parse_version(version)
         return version
+
+    @field_validator("files")
+    @classmethod
+    def _distinct(cls, files: tuple[FileEntry, ...]) -> tuple[FileEntry, ...]:
+        paths = [entry.path for entry in files]
+        if paths != sorted(set(paths)):
+            raise ValueError("files are not sorted by path, or one comes twice")
+        for parent in {str(folder) for path in paths for folder in PurePosixPath(path).parents}.intersection(paths):
+            raise ValueError(f"{parent!r} is both a file and a folder")
+        return files
 
     @property
     def filename(self) -> str:
@@ -196,13 +218,15 @@ def parse_version(version: str) -> tuple[int, int, int]:
     """``"1.2.0"`` → ``(1, 2, 0)``, for ordering.
 
     Raises:
-        ValueError: It is not three dot-separated numbers.
+        ValueError: It is not three dot-separated numbers below 65536 (a microcontroller keeps each in 16 bits).
     """
     match = _VERSION.fullmatch(version)
     if not match:
         raise ValueError(f"not a version of the form MAJOR.MINOR.PATCH: {version!r}")
-    major, minor, patch = match.groups()
-    return int(major), int(minor), int(patch)
+    major, minor, patch = (int(part) for part in match.groups())
+    if max(major, minor, patch) > 0xFFFF:
+        raise ValueError(f"a version number is over 65535: {version!r}")
+    return major, minor, patch
 
 
 def file_entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
@@ -218,12 +242,7 @@ def pack(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
         BundleError: The manifest names a payload or golden file that is not there.
     """
     _check_files(manifest, files)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        _add(archive, MANIFEST_NAME, manifest.model_dump_json(indent=1).encode() + b"\n")
-        for path in sorted(files):
-            _add(archive, path, files[path])
-    return buffer.getvalue()
+    return _archive(manifest.model_dump_json(indent=1).encode() + b"\n", files)
 
 
 def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
@@ -252,25 +271,37 @@ def read(path: Path) -> Bundle:
 def unpack(data: bytes, *, name: str = "bundle") -> Bundle:
     """Verify archive bytes and return the bundle. Raises as :func:`read` does."""
     members = _members(data, name)
-    manifest = _manifest(members.pop(MANIFEST_NAME, None), name)
+    raw, digest = members.pop(MANIFEST_NAME, None), members.pop(DIGEST_NAME, b"")
+    manifest = _manifest(raw, name)
+    if digest != sha256_hex(raw or b"").encode() + b"\n":
+        raise BundleTampered(f"{name}: the manifest is not the one the bundle was made with", hint=_AGAIN)
     _check_files(manifest, members)
-    if pack(manifest, members) != data:
-        raise BundleTampered(f"{name}: the archive differs from its canonical form", hint="fetch the bundle again")
+    if _archive(raw or b"", members) != data:
+        raise BundleTampered(f"{name}: the archive differs from its canonical form", hint=_AGAIN)
     return Bundle(manifest=manifest, files=members, sha256=sha256_hex(data), size=len(data))
 
 
 def _members(data: bytes, name: str) -> dict[str, bytes]:
+    """The archive's files. Only plain headers are read: no links, sparse files or extensions, so nothing can grow."""
     members: dict[str, bytes] = {}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            for member in archive:
-                stream = archive.extractfile(member) if member.isreg() else None
-                if stream is None or member.name in members:
-                    raise BundleError(f"{name}: member {member.name!r} is not a plain file or comes twice")
-                members[member.name] = stream.read()
-    except (tarfile.TarError, ValueError, EOFError, OSError) as error:
-        raise BundleError(f"{name}: not a readable bundle ({error})", hint="fetch the bundle again") from error
+    offset = 0
+    while data[offset : offset + _BLOCK_BYTES].strip(b"\0"):
+        header = _header(data[offset : offset + _BLOCK_BYTES], name)
+        start = offset + _BLOCK_BYTES
+        if header.type != tarfile.REGTYPE or header.name in members:
+            raise BundleError(f"{name}: member {header.name!r} is not a plain file or comes twice", hint=_AGAIN)
+        if not 0 <= header.size <= len(data) - start:
+            raise BundleError(f"{name}: cut off in member {header.name!r}", hint=_AGAIN)
+        members[header.name] = data[start : start + header.size]
+        offset = start + -(-header.size // _BLOCK_BYTES) * _BLOCK_BYTES
     return members
+
+
+def _header(block: bytes, name: str) -> tarfile.TarInfo:
+    try:
+        return tarfile.TarInfo.frombuf(block, "ascii", "strict")
+    except (tarfile.TarError, ValueError) as error:
+        raise BundleError(f"{name}: not a readable bundle ({error})", hint=_AGAIN) from error
 
 
 def _manifest(raw: bytes | None, name: str) -> Manifest:
@@ -288,12 +319,12 @@ def _check_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     listed = {entry.path: entry for entry in manifest.files}
     if listed.keys() != files.keys():
         odd = ", ".join(sorted(listed.keys() ^ files.keys()))
-        raise BundleTampered(f"{manifest.filename}: files and manifest differ: {odd}", hint="fetch the bundle again")
+        raise BundleTampered(f"{manifest.filename}: files and manifest differ: {odd}", hint=_AGAIN)
     for path, entry in listed.items():
         if len(files[path]) != entry.size or sha256_hex(files[path]) != entry.sha256:
             raise BundleTampered(
                 f"{manifest.filename}: {path} is not the file the manifest describes",
-                hint="fetch the bundle again",
+                hint=_AGAIN,
             )
     for needed in (manifest.payload, manifest.golden.inputs, manifest.golden.outputs):
         if needed not in files:
@@ -307,6 +338,16 @@ def _check_golden(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         expected = golden.count * sum(tensor.size_bytes for tensor in tensors)
         if len(files[path]) != expected:
             raise BundleError(f"{manifest.filename}: {path} has {len(files[path])} bytes, {expected} expected")
+
+
+def _archive(manifest: bytes, files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        _add(archive, MANIFEST_NAME, manifest)
+        _add(archive, DIGEST_NAME, sha256_hex(manifest).encode() + b"\n")
+        for path in sorted(files):
+            _add(archive, path, files[path])
+    return buffer.getvalue()
 
 
 def _add(archive: tarfile.TarFile, path: str, data: bytes) -> None:

@@ -29,7 +29,7 @@ class MessageError(FlotaError):
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class DeviceKind(str, Enum):
@@ -233,7 +233,7 @@ def decode(kind: type[MessageT], data: bytes) -> MessageT:
     if len(data) > MAX_MESSAGE_BYTES:
         raise MessageError(f"{kind.__name__}: {len(data)} bytes is over {MAX_MESSAGE_BYTES}")
     try:
-        return kind.model_validate_json(_json_of(cbor2.loads(data)), strict=False)
+        return kind.model_validate_json(_json_of(cbor2.loads(data), len(data)), strict=False)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -242,6 +242,28 @@ def decode(kind: type[MessageT], data: bytes) -> MessageT:
         raise MessageError(f"{kind.__name__}: not CBOR of ours ({type(error).__name__})") from error
 
 
-def _json_of(value: object) -> bytes:
-    """Through JSON, so that CBOR tags, byte strings and NaN cannot enter where no field expects them."""
+def _json_of(value: object, size: int) -> bytes:
+    """Through JSON, so that CBOR tags, byte strings and NaN cannot enter where no field expects them.
+
+    CBOR can refer to a value it holds already (tags 25 and 29), so few bytes can stand for gigabytes of JSON. Without
+    such references a value costs at least the byte it came in: ``size`` bytes cannot honestly hold more.
+    """
+    _check_plain(value, size)
     return json.dumps(value, allow_nan=False).encode()
+
+
+def _check_plain(value: object, budget: int) -> None:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        budget -= 1 + (len(item) if isinstance(item, str) else 0)
+        if budget < 0:
+            raise ValueError("larger than it came")
+        if isinstance(item, dict):
+            if not all(isinstance(key, str) for key in item):
+                raise ValueError("a key is not text")
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+        elif item is not None and not isinstance(item, (str, int, float)):
+            raise ValueError("not a plain value")

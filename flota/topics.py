@@ -66,8 +66,9 @@ def subscription(channel: Channel) -> str:
 
 def parse_topic(text: str) -> tuple[str, Channel] | None:
     """Split a topic into device and channel, or None where it is not one of ours."""
-    prefix, _, rest = text.rpartition(f"{PREFIX}/")
-    device, _, channel = rest.partition("/")
-    if prefix or not _DEVICE.fullmatch(device) or channel not in {c.value for c in Channel}:
+    if not text.startswith(f"{PREFIX}/"):
+        return None
+    device, _, channel = text.removeprefix(f"{PREFIX}/").partition("/")
+    if not _DEVICE.fullmatch(device) or channel not in {c.value for c in Channel}:
         return None
     return device, Channel(channel)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import stat
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -341,9 +339,9 @@ def test_retiring_keeps_the_key_that_signs_and_newer_ones(fleet: Any) -> None:
     assert fleet.repository.retire_directors().director[1:] == before
 
 
-def test_a_full_disk_leaves_the_old_state(fleet: Any) -> None:
+def test_a_full_disk_leaves_the_old_state(fleet: Any, in_child: Any) -> None:
     upload = _next_upload(fleet)
-    code = _in_child(lambda: _accept_with_small_files(fleet, upload))
+    code = in_child(lambda: _accept_with_small_files(fleet, upload))
     assert code == 0
     assert fleet.device().target(PATH)
     fleet.repository.accept(upload.targets, upload.root, upload.files)
@@ -361,40 +359,8 @@ def _accept_with_small_files(fleet: Any, upload: Recorder) -> None:
     assert not list((fleet.folder / "server").rglob("*/.*"))
 
 
-def _in_child(action: Callable[[], object]) -> int:
-    """Run ``action`` in a forked process; its exit status, negative for a signal."""
-    child = os.fork()
-    if child == 0:
-        try:
-            action()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def _killed_before(step: int, action: Callable[[], object]) -> bool:
-    """Run ``action`` in a child that is killed just before it touches the disk for the ``step``-th time."""
-
-    def kill_at_step(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal step
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if writes or event in {"os.rename", "os.remove", "os.mkdir"}:
-            step -= 1
-            if step < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    def run() -> None:
-        sys.addaudithook(kill_at_step)
-        action()
-
-    code = _in_child(run)
-    assert code in (0, -signal.SIGKILL)
-    return code != 0
-
-
 @pytest.mark.parametrize("rotate", [False, True], ids=["release", "release-and-new-root"])
-def test_killed_at_any_step_the_repository_is_whole(fleet: Any, rotate: bool) -> None:
+def test_killed_at_any_step_the_repository_is_whole(fleet: Any, killed_before: Any, rotate: bool) -> None:
     """Every client sees the old state or the new one, and the upload made again succeeds."""
     settled = fleet.device("settled")
     settled.refresh()
@@ -407,7 +373,7 @@ def test_killed_at_any_step_the_repository_is_whole(fleet: Any, rotate: bool) ->
     while True:
         shutil.rmtree(server)
         shutil.copytree(fleet.folder / "before", server)
-        if not _killed_before(step, lambda: fleet.repository.accept(upload.targets, upload.root, upload.files)):
+        if not killed_before(step, lambda: fleet.repository.accept(upload.targets, upload.root, upload.files)):
             break
         settled.refresh()
         newcomer = fleet.device(f"newcomer-{step}")
