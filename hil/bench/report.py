@@ -25,7 +25,7 @@ LABELS: Mapping[str, str] = {
     "ram_static": "static RAM, firmware",
     "arena": "arena",
     "stack": "stack, high-water mark",
-    "self_test_instructions": "instructions, self-test on the board",
+    "stack_model": "stack, of that the model",
 }
 
 

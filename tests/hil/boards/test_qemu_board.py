@@ -171,7 +171,7 @@ def test_a_board_that_cannot_start_gives_the_emulators_words(tmp_path: Path, ech
     elf.write_bytes(echo_elf.read_bytes())
     board = QemuBoard(flash=tmp_path / "flash.bin", firmware_elf=elf)
     elf.unlink()
-    with pytest.raises(BoardFailed, match="did not start: .*[Cc]ould not"):
+    with pytest.raises(BoardFailed, match=r"did not start: .*[Cc]ould not"):
         board.start()
     assert not board.running
     board.close()
