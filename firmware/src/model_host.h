@@ -1,0 +1,22 @@
+/* The model host: feeds the running model, runs it, and holds it to its golden vectors. */
+#ifndef FLOTA_MODEL_HOST_H
+#define FLOTA_MODEL_HOST_H
+
+#include <stdint.h>
+
+#include "flota/core.h"
+
+/* Put a piece of one case's input tensors into the arena; pieces follow each other, offset 0 starts a new case. */
+int32_t flota_model_input(flota_core_t *core, uint32_t offset, const uint8_t *data, uint32_t size);
+
+/* Run the model on a complete case. */
+int32_t flota_model_run(flota_core_t *core, flota_run_cost_t *cost);
+
+/* Copy a piece of the last run's output tensors. */
+int32_t flota_model_output(const flota_core_t *core, uint32_t offset, uint8_t *data, uint32_t size);
+
+/* Run every golden case. Returns their count, -FLOTA_STATUS_SELFTEST_MISMATCH at the first wrong output byte, or what
+ * flota_model_run returned. */
+int32_t flota_model_selftest(flota_core_t *core);
+
+#endif
