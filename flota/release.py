@@ -15,9 +15,10 @@ killed can simply be run again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,7 @@ from flota.trust.client import check_artifact
 from flota.trust.config import LIFETIMES, LIMITS
 from flota.trust.errors import BadSignature, KeyFileError, NoRepository, ReleaseChanged, TrustError
 from flota.trust.keys import ServerKeys, create_signer, director_document, load_private_key, load_signer, public_pem
+from flota.trust.lock import folder_lock
 from flota.trust.metadata import (
     DIRECTOR_PATH,
     SignedT,
@@ -66,10 +68,15 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class PublisherState:
-    """What :func:`init_publisher` left: versions of the metadata (0: there is none yet) and the image public key."""
+    """What :func:`init_publisher` left. A version is 0 and an expiry (UTC seconds) 0.0 while there is no such metadata.
+
+    Devices refuse everything once either has expired: run :func:`init_publisher` again and publish before that.
+    """
 
     root_version: int
+    root_expires_at: float
     targets_version: int
+    targets_expires_at: float
     image_public_key: Path
 
 
@@ -92,14 +99,15 @@ def init_publisher(folder: Path, server_keys: ServerKeys | None = None, *, now: 
         StorageError: The folder cannot be written.
     """
     at = time.time() if now is None else now
-    _make_keys(folder)
-    if server_keys is not None:
-        write_atomic(folder / "server-keys.json", server_keys.to_bytes())
-    elif (folder / "server-keys.json").exists():
-        server_keys = ServerKeys.from_file(folder / "server-keys.json")
-    if server_keys is not None:
-        _update_root(folder, server_keys, at)
-        _update_director(folder, server_keys, at)
+    with _writing(folder):
+        _make_keys(folder)
+        if server_keys is not None:
+            write_atomic(folder / "server-keys.json", server_keys.to_bytes())
+        elif (folder / "server-keys.json").exists():
+            server_keys = ServerKeys.from_file(folder / "server-keys.json")
+        if server_keys is not None:
+            _update_root(folder, server_keys, at)
+            _update_director(folder, server_keys, at)
     return publisher_state(folder)
 
 
@@ -112,10 +120,13 @@ def publisher_state(folder: Path) -> PublisherState:
     image_key = folder / "keys" / "image.pub.pem"
     if not image_key.exists():
         raise NoRepository(f"{folder} is not a publisher folder", hint="make one with `flota release init`")
-    roots, targets = _root_paths(folder), _targets_path(folder)
+    root = _parse(Root, _root_paths(folder)[-1]) if _root_paths(folder) else None
+    targets = _parse(Targets, _targets_path(folder)) if _targets_path(folder).exists() else None
     return PublisherState(
-        root_version=_parse(Root, roots[-1]).version if roots else 0,
-        targets_version=_parse(Targets, targets).version if targets.exists() else 0,
+        root_version=root.version if root else 0,
+        root_expires_at=root.expires.timestamp() if root else 0.0,
+        targets_version=targets.version if targets else 0,
+        targets_expires_at=targets.expires.timestamp() if targets else 0.0,
         image_public_key=image_key,
     )
 
@@ -143,18 +154,17 @@ def add_release(
     """
     at = time.time() if now is None else now
     publisher_state(folder)
-    finished = [_finish(bundle.read(path), folder, security_floor) for path in bundles]
-    model, version = _check_one_release(finished)
-    listed = _listed(folder)
-    added = {item.info.path: item for item in finished}
-    if len(added) != len(finished):
-        raise UsageError("the same bundle was given twice", hint="name each bundle once")
-    for path, item in added.items():
-        if path in listed and listed[path].sha256 != item.info.sha256:
-            raise ReleaseChanged(f"{path} is signed with other bytes already", hint="give the new model a new version")
-    for path, item in added.items():
-        write_atomic(_target_path(folder, path), item.data)
-    _sign_targets(folder, {**listed, **{path: item.info for path, item in added.items()}}, at)
+    with _writing(folder):
+        finished = [_finish(bundle.read(path), folder, security_floor) for path in bundles]
+        model, version = _check_one_release(finished)
+        listed = _listed(folder)
+        added = {item.info.path: item for item in finished}
+        if len(added) != len(finished):
+            raise UsageError("the same bundle was given twice", hint="name each bundle once")
+        _check_unchanged(listed, added)
+        for path, item in added.items():
+            write_atomic(_target_path(folder, path), item.data)
+        _sign_targets(folder, {**listed, **{path: item.info for path, item in added.items()}}, at)
     return get_release(folder, model, version)
 
 
@@ -279,6 +289,12 @@ def _check_one_release(finished: Sequence[_Finished]) -> tuple[str, str]:
     return names.pop()
 
 
+def _check_unchanged(listed: Mapping[str, TargetInfo], added: Mapping[str, _Finished]) -> None:
+    for path, item in added.items():
+        if path in listed and listed[path].sha256 != item.info.sha256:
+            raise ReleaseChanged(f"{path} is signed with other bytes already", hint="give the new model a new version")
+
+
 def _release(name: tuple[str, str], bundles: Sequence[TargetInfo]) -> Release:
     floor = max(info.custom.security_floor for info in bundles if info.custom)
     ordered = tuple(sorted(bundles, key=lambda info: info.path))
@@ -288,8 +304,20 @@ def _release(name: tuple[str, str], bundles: Sequence[TargetInfo]) -> Release:
 # ---- keys and metadata
 
 
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Keep other publisher commands out of the folder, and clean up after one that was killed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror or error}", hint="check its permissions") from error
+    with folder_lock(folder):
+        for inner in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            sweep_leftovers(inner)
+        yield
+
+
 def _make_keys(folder: Path) -> None:
-    sweep_leftovers(folder / "keys")
     signed = bool(_root_paths(folder)) or _targets_path(folder).exists()
     for name in _PRIVATE_KEYS:
         path = _key_path(folder, name)

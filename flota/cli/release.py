@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,14 +59,19 @@ def init(
             {
                 "publisher": str(publisher),
                 "root_version": state.root_version,
+                "root_expires_at": state.root_expires_at,
                 "targets_version": state.targets_version,
+                "targets_expires_at": state.targets_expires_at,
                 "image_public_key": str(state.image_public_key),
             }
         )
         return
     print(f"publisher folder {publisher}: root version {state.root_version}, targets version {state.targets_version}")
     print(f"provision microcontrollers with {state.image_public_key}")
-    if not state.root_version:
+    if state.root_version:
+        until = datetime.fromtimestamp(min(state.root_expires_at, state.targets_expires_at), timezone.utc)
+        print(f"devices trust this until {until:%Y-%m-%d}; to renew, run this again and publish")
+    else:
         print("next: flota release init --server-keys FILE (the server-keys.json that `flota server init` wrote)")
 
 

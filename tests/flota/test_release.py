@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -211,6 +212,50 @@ def test_folders_and_files_that_are_not_there(
     with pytest.raises(TrustError) as caught:
         release.get_release(publisher, "motion", "7.0.0")
     assert caught.value.code == "release.unknown"
+
+
+def test_killed_at_any_step_the_publisher_can_go_on(
+    publisher: Path, tmp_path: Path, write_bundle: Callable[..., Path], killed_before: Any
+) -> None:
+    """What is listed is there with its bytes, and the same command run again gives what it would have given."""
+    paths = [write_bundle(extra=_images()), write_bundle(target="cortex-m4f-tflm")]
+    now = time.time()
+    shutil.copytree(publisher, tmp_path / "before")
+    release.add_release(publisher, paths, now=now)
+    expected = _snapshot(publisher)
+    step = 0
+    while True:
+        shutil.rmtree(publisher)
+        shutil.copytree(tmp_path / "before", publisher)
+        if not killed_before(step, lambda: release.add_release(publisher, paths, now=now)):
+            break
+        assert release.list_releases(publisher) == []
+        release.init_publisher(publisher, now=now)
+        release.add_release(publisher, paths, now=now)
+        assert _snapshot(publisher) == expected
+        step += 1
+    assert step >= 6
+
+
+def test_killed_at_any_step_init_can_go_on(tmp_path: Path, server_keys: Path, killed_before: Any) -> None:
+    keys, folder, step = ServerKeys.from_file(server_keys), tmp_path / "p", 0
+    while killed_before(step, lambda: release.init_publisher(folder, keys)):
+        state = release.init_publisher(folder, keys)
+        assert (state.root_version, state.targets_version) == (1, 1)
+        assert not list(folder.rglob(".*.tmp"))
+        shutil.rmtree(folder)
+        step += 1
+    assert step >= 12
+
+
+def test_commands_at_the_same_time_lose_nothing(publisher: Path, write_bundle: Callable[..., Path]) -> None:
+    paths = [write_bundle(version=f"1.{number}.0") for number in range(6)]
+    threads = [threading.Thread(target=release.add_release, args=(publisher, [path])) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(release.list_releases(publisher)) == len(paths)
 
 
 # ---- images

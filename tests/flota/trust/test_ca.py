@@ -243,6 +243,28 @@ def test_many_threads_issue_without_losing_one(ca: CertificateAuthority) -> None
     assert sum(ca.revoke(f"d-{number}") for number in range(8)) == 8
 
 
+def test_killed_at_any_step_a_revocation_can_be_made_again(
+    ca: CertificateAuthority, tmp_path: Path, killed_before: Any
+) -> None:
+    _, csr = make_csr(DEVICE)
+    serial = x509.load_pem_x509_certificate(ca.issue_device(csr, DEVICE)).serial_number
+    shutil.copytree(ca.folder, tmp_path / "before")
+    step = 0
+    while True:
+        shutil.rmtree(ca.folder)
+        shutil.copytree(tmp_path / "before", ca.folder)
+        if not killed_before(step, lambda: ca.revoke(DEVICE)):
+            break
+        again = CertificateAuthority.load(ca.folder)
+        again.revoke(DEVICE)
+        assert [entry.serial_number for entry in x509.load_pem_x509_crl((ca.folder / "crl.pem").read_bytes())] == [
+            serial
+        ]
+        assert not list(ca.folder.glob(".*.tmp"))
+        step += 1
+    assert step >= 6
+
+
 # ---- real TLS
 
 

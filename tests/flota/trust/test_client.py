@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -346,3 +347,32 @@ def test_metadata_that_cannot_be_stored_is_an_error_and_changes_nothing(fleet: A
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError):
         TrustedClient(tmp_path / "file" / "device", fleet.repository.root(), fleet.wire.fetch)
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"{}", b"[" * 10_000])
+@pytest.mark.parametrize("name", ["timestamp.json", "snapshot.json", "targets.json", "root_history/1.root.json"])
+def test_a_damaged_cache_is_fetched_again(fleet: Any, name: str, damage: bytes) -> None:
+    fleet.device().refresh()
+    (fleet.folder / "device" / name).write_bytes(damage)
+    assert fleet.device().target(PATH).path == PATH
+    assert (fleet.folder / "device" / name).read_bytes() != damage
+
+
+def test_killed_at_any_step_a_refresh_can_be_made_again(fleet: Any, killed_before: Any) -> None:
+    """Whatever was written, the device still trusts no less than before."""
+    fleet.device("settled").refresh()
+    old = fleet.wire._honest(TIMESTAMP)
+    fleet.release("1.1.0")
+    step = 0
+    while True:
+        shutil.rmtree(fleet.folder / "device", ignore_errors=True)
+        shutil.copytree(fleet.folder / "settled", fleet.folder / "device", symlinks=True)
+        if not killed_before(step, lambda: fleet.device().refresh()):
+            break
+        assert fleet.device().target(PATH.replace("1.0.0", "1.1.0"))
+        fleet.wire.replaced[TIMESTAMP] = old
+        with pytest.raises(Rollback):
+            fleet.device().refresh()
+        fleet.wire.replaced.clear()
+        step += 1
+    assert step >= 4
