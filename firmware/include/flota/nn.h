@@ -1,0 +1,157 @@
+/* int8 neural-network kernels: what generated model code calls.
+ *
+ * All kernels are pure functions from their parameters and inputs to their output: no state, no heap, no scratch, no
+ * recursion. Parameters are constants that stay in flash. Results equal those of the TensorFlow Lite Micro reference
+ * kernels bit for bit.
+ *
+ * Units: extents, strides, paddings and offsets count elements. A stored int8 value x stands for the real number
+ * scale * (x - zero_point); "input_offset" is -zero_point and "output_offset" is +zero_point. Images are NHWC.
+ *
+ * Sizes are checked when the model is compiled (optimize/compiler/verify.py), not here. Input and output must not
+ * overlap. Right shifts of negative numbers are taken to be arithmetic, as on every compiler we build with.
+ */
+#ifndef FLOTA_NN_H
+#define FLOTA_NN_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Axes a strided kernel walks at most. */
+#define FLOTA_NN_MAX_RANK 6
+
+typedef struct {
+    int32_t batches, height, width, channels;
+} flota_nn_image_t;
+
+/* A sliding window. `pad` is what precedes the first row or column; what follows the last is implied by the output. */
+typedef struct {
+    int32_t height, width;
+    int32_t stride_y, stride_x;
+    int32_t dilation_y, dilation_x;
+    int32_t pad_y, pad_x;
+} flota_nn_window_t;
+
+/* int32 sum to int8: sum * multiplier * 2^(shift - 31), rounded, plus offset, clamped to [min, max]. */
+typedef struct {
+    const int32_t *multiplier; /* one per output channel, or a single one */
+    const int8_t *shift;       /* likewise; -31..30, positive is to the left */
+    int32_t channel_step;      /* 1: per output channel, 0: a single one */
+    int32_t offset;
+    int32_t min, max;
+} flota_nn_requantize_t;
+
+/* Convolution. Each output channel sees `group_channels` input channels. */
+typedef struct {
+    flota_nn_image_t input, output;
+    flota_nn_window_t window;
+    int32_t group_channels;
+    int32_t input_offset;
+    flota_nn_requantize_t requantize;
+    const int8_t *weights; /* [output channel][window y][window x][group channel] */
+    const int32_t *bias;   /* [output channel], or NULL */
+} flota_nn_conv_t;
+
+void flota_nn_conv_s8(const flota_nn_conv_t *conv, const int8_t *input, int8_t *output);
+
+/* Depthwise convolution: output channel c sees input channel c / (output.channels / input.channels). */
+typedef struct {
+    flota_nn_image_t input, output;
+    flota_nn_window_t window;
+    int32_t input_offset;
+    flota_nn_requantize_t requantize;
+    const int8_t *weights; /* [window y][window x][output channel] */
+    const int32_t *bias;   /* [output channel], or NULL */
+} flota_nn_depthwise_t;
+
+void flota_nn_depthwise_s8(const flota_nn_depthwise_t *conv, const int8_t *input, int8_t *output);
+
+typedef struct {
+    int32_t batches, in_features, out_features;
+    int32_t input_offset;
+    flota_nn_requantize_t requantize;
+    const int8_t *weights; /* [out feature][in feature] */
+    const int32_t *bias;   /* [out feature], or NULL */
+} flota_nn_fully_connected_t;
+
+void flota_nn_fully_connected_s8(const flota_nn_fully_connected_t *fc, const int8_t *input, int8_t *output);
+
+typedef struct {
+    flota_nn_image_t input, output;
+    flota_nn_window_t window; /* dilation 1 */
+    int32_t min, max;         /* clamp of the stored value */
+} flota_nn_pool_t;
+
+void flota_nn_average_pool_s8(const flota_nn_pool_t *pool, const int8_t *input, int8_t *output);
+void flota_nn_max_pool_s8(const flota_nn_pool_t *pool, const int8_t *input, int8_t *output);
+
+/* Mean: three nested loops over the output, three over what each output sums; unused loops have extent 1. */
+typedef struct {
+    int32_t kept_extent[3], kept_stride[3];
+    int32_t reduced_extent[3], reduced_stride[3];
+    int32_t sum_offset; /* -zero_point * number of summed values */
+    int32_t multiplier, shift;
+    int32_t output_offset;
+} flota_nn_mean_t;
+
+void flota_nn_mean_s8(const flota_nn_mean_t *mean, const int8_t *input, int8_t *output);
+
+/* Element-wise operation on two inputs over `rank` axes; a stride of 0 repeats an input along an axis. */
+typedef struct {
+    int32_t rank;
+    int32_t extent[FLOTA_NN_MAX_RANK];
+    int32_t stride[2][FLOTA_NN_MAX_RANK];
+    int32_t input_offset[2];
+    int32_t input_multiplier[2], input_shift[2]; /* unused by mul */
+    int32_t multiplier, shift;
+    int32_t output_offset;
+    int32_t min, max;
+} flota_nn_elementwise_t;
+
+void flota_nn_add_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+void flota_nn_sub_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+void flota_nn_mul_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+
+typedef struct {
+    int32_t rank;
+    int32_t extent[FLOTA_NN_MAX_RANK]; /* of the input */
+    int32_t before[FLOTA_NN_MAX_RANK], after[FLOTA_NN_MAX_RANK];
+    int8_t value;
+} flota_nn_pad_t;
+
+void flota_nn_pad_s8(const flota_nn_pad_t *pad, const int8_t *input, int8_t *output);
+
+typedef struct {
+    int32_t rank;
+    int32_t extent[FLOTA_NN_MAX_RANK]; /* of the output, written in order */
+    int32_t stride[FLOTA_NN_MAX_RANK]; /* steps through the input */
+} flota_nn_transpose_t;
+
+void flota_nn_transpose_s8(const flota_nn_transpose_t *transpose, const int8_t *input, int8_t *output);
+
+/* One input of a concatenation: `rows` runs of `row_bytes` bytes, `output_stride` bytes apart in the output. */
+void flota_nn_concat(int32_t rows, int32_t row_bytes, int32_t output_stride, const int8_t *input, int8_t *output);
+
+/* Output scale 1/256, zero point -128; at most 4096 classes. */
+typedef struct {
+    int32_t rows, depth;
+    int32_t multiplier, left_shift; /* input steps to Q5.26, beta included */
+    int32_t diff_min;               /* differences to the row's maximum below this count as zero probability */
+} flota_nn_softmax_t;
+
+void flota_nn_softmax_s8(const flota_nn_softmax_t *softmax, const int8_t *input, int8_t *output);
+
+/* output[i] = table[input[i] + 128], the table having 256 entries. */
+void flota_nn_lookup_s8(int32_t count, const int8_t *table, const int8_t *input, int8_t *output);
+
+/* float32 to int8, halves away from zero, saturating; NaN becomes the zero point. */
+void flota_nn_quantize_f32_s8(int32_t count, float scale, int32_t zero_point, const float *input, int8_t *output);
+void flota_nn_dequantize_s8_f32(int32_t count, float scale, int32_t zero_point, const int8_t *input, float *output);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,95 @@
+"""Ahead-of-time compiler: an int8 ``.tflite`` model to C99 with a static memory plan, no heap and no interpreter.
+
+    read (reader, operators) -> Graph -> passes (one file each) -> layout (arena plan) -> emit (model.c, model.h)
+
+``verify`` holds the graph legal between any two steps. The C kernels are in ``firmware/src/nn``; outputs equal those of
+the TensorFlow Lite Micro interpreter byte for byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optimize.compiler.emit import emit_model
+from optimize.compiler.host import build_host_library
+from optimize.compiler.ir import Graph
+from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, LookupCall
+from optimize.compiler.layout import plan_layout
+from optimize.compiler.passes import run_passes
+from optimize.compiler.reader import read_tflite
+
+__all__ = ["CompiledModel", "TensorSpec", "build_host_library", "compile_tflite"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output: real = scale * (stored - zero_point); float32 tensors have scale 1 and zero point 0."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+    arena_offset: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledModel:
+    """Generated C and what a user of it must know.
+
+    ``files`` maps "model.c" and "model.h" to their bytes, the same for the same model and name. ``weight_bytes`` counts
+    the constants in flash. ``operators`` are the model file's operators that run, in order; a reshape runs nothing.
+    ``kernel_sources`` are the C files to link, relative to ``firmware/``.
+    """
+
+    files: dict[str, bytes]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    arena_bytes: int
+    weight_bytes: int
+    operators: tuple[str, ...]
+    kernel_sources: tuple[str, ...]
+
+
+def compile_tflite(model: bytes, *, name: str) -> CompiledModel:
+    """Compile the bytes of a ``.tflite`` file; ``name`` appears in the generated comments.
+
+    Raises:
+        InvalidModel: the bytes are no usable model.
+        UnsupportedOperator: the model needs something the compiler has no code for; the message names the operator.
+    """
+    graph = run_passes(read_tflite(model))
+    layout = plan_layout(graph)
+    offsets = layout.offsets()
+    return CompiledModel(
+        files=emit_model(graph, layout, name),
+        inputs=tuple(_spec(graph, offsets, index) for index in graph.inputs),
+        outputs=tuple(_spec(graph, offsets, index) for index in graph.outputs),
+        arena_bytes=layout.arena_bytes,
+        weight_bytes=_weight_bytes(graph),
+        operators=tuple(op.name for op in graph.ops),
+        kernel_sources=tuple(sorted({op.payload.SOURCE for op in graph.ops if hasattr(op.payload, "SOURCE")})),
+    )
+
+
+def _spec(graph: Graph, offsets: dict[int, int], index: int) -> TensorSpec:
+    tensor = graph.tensors[index]
+    scale, zero_point = 1.0, 0
+    if tensor.quant is not None and tensor.dtype == "int8":
+        scale, zero_point = tensor.quant.scales[0], tensor.quant.zero_points[0]
+    offset = offsets[graph.storage(index)]
+    return TensorSpec(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, offset, tensor.bytes)
+
+
+def _weight_bytes(graph: Graph) -> int:
+    """Bytes of all constants: weights, biases, multipliers, shifts, tables, constant operands."""
+    total = 0
+    for op in graph.ops:
+        call = op.payload
+        if isinstance(call, ConvCall | DepthwiseCall | FullyConnectedCall):
+            total += len(call.weights) + 4 * len(call.bias or ()) + 5 * len(call.requantize.multipliers)
+        elif isinstance(call, LookupCall):
+            total += len(call.table)
+    owners = {graph.storage(i) for op in graph.ops for i in op.inputs}
+    return total + sum(len(graph.tensors[owner].data or b"") for owner in owners)

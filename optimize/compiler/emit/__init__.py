@@ -1,0 +1,148 @@
+"""Lowered ``Graph`` + ``Layout`` -> the text of ``model.c`` and ``model.h``.
+
+The skeletons are the templates beside this file; the parameters and the call of each operator come from the table in
+``operators.py``. The same graph gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from optimize.compiler.emit.operators import Code, Operands, emit_operator
+from optimize.compiler.emit.text import byte_array, shape_text
+from optimize.compiler.ir import Graph, Op
+from optimize.compiler.layout import Layout, Placement
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One line of the memory plan's comment; sizes in bytes."""
+
+    offset: int
+    end: int
+    size: int
+    live: str
+    tensor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A graph input or output."""
+
+    offset: int
+    size: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operator: the heading comment, its constants, its calls."""
+
+    heading: str
+    code: Code
+
+
+def emit_model(graph: Graph, layout: Layout, name: str) -> dict[str, bytes]:
+    """File name -> content. ``name`` goes into comments and the header's guard."""
+    offsets = layout.offsets()
+    fields: dict[str, object] = {
+        "name": comment(name),
+        "guard": re.sub(r"\W", "_", name, flags=re.ASCII).upper(),
+        "arena_bytes": layout.arena_bytes,
+        "plan": [_plan_row(graph, placement) for placement in layout.placements],
+        "constants": _constant_inputs(graph),
+        "steps": [_step(graph, offsets, op) for op in graph.ops],
+        "inputs": [_slot(graph, offsets, index) for index in graph.inputs],
+        "outputs": [_slot(graph, offsets, index) for index in graph.outputs],
+    }
+    return {file: _environment().get_template(f"{file}.j2").render(fields).encode() for file in ("model.c", "model.h")}
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("optimize.compiler.emit", "templates")
+    return Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - the output is C; names go through comment()
+    )
+
+
+def comment(text: str) -> str:
+    """``text`` made safe inside a C comment: printable ASCII that neither ends nor opens one, nor continues a line."""
+    ascii_text = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in text)
+    return ascii_text.replace("*/", "* /").replace("/*", "/ *")
+
+
+def _step(graph: Graph, offsets: dict[int, int], op: Op) -> Step:
+    expressions = Operands(
+        tuple(_operand(graph, offsets, index, const=True) for index in op.inputs),
+        tuple(_operand(graph, offsets, index, const=False) for index in op.outputs),
+    )
+    sources = ", ".join(_tensor_text(graph, index) for index in op.inputs)
+    targets = ", ".join(_tensor_text(graph, index) for index in op.outputs)
+    identifier = f"op{op.position}_{re.sub(r'[^a-z0-9]', '_', op.name.lower())}"
+    return Step(
+        f"{op.position}: {comment(op.name)}  {sources} -> {targets}", emit_operator(identifier, op, expressions)
+    )
+
+
+def _tensor_text(graph: Graph, index: int) -> str:
+    tensor = graph.tensors[index]
+    return comment(f"{short(tensor.name)} {shape_text(tensor.shape)}")
+
+
+def short(name: str) -> str:
+    """The telling end of a converter's tensor name, which may join many fused layers."""
+    return name if len(name) <= 48 else "..." + name[-45:]
+
+
+def _operand(graph: Graph, offsets: dict[int, int], index: int, *, const: bool) -> str:
+    """C expression of a tensor's address."""
+    owner = graph.storage(index)
+    if graph.tensors[owner].data is not None:
+        return f"constant_{owner}"
+    c_type = "float" if graph.tensors[index].dtype == "float32" else "int8_t"
+    qualifier = "const " if const else ""
+    return f"({qualifier}{c_type} *)(arena + {offsets[owner]})"
+
+
+def _constant_inputs(graph: Graph) -> list[str]:
+    """Definitions of constant tensors that operators read as ordinary inputs."""
+    owners = sorted({graph.storage(i) for op in graph.ops for i in op.inputs})
+    return [
+        f"/* {_tensor_text(graph, owner)} */\n" + byte_array(f"constant_{owner}", data)
+        for owner in owners
+        if (data := graph.tensors[owner].data) is not None
+    ]
+
+
+def _plan_row(graph: Graph, placement: Placement) -> PlanRow:
+    def step(index: int) -> str:
+        if index < 0:
+            return "start"
+        return "end" if index >= len(graph.ops) else str(graph.ops[index].position)
+
+    live = f"{step(placement.first)}-{step(placement.last)}"
+    return PlanRow(
+        placement.offset,
+        placement.offset + placement.size,
+        placement.size,
+        live,
+        _tensor_text(graph, placement.tensor),
+    )
+
+
+def _slot(graph: Graph, offsets: dict[int, int], index: int) -> Slot:
+    tensor = graph.tensors[index]
+    description = f"{short(tensor.name)}: {tensor.dtype} {shape_text(tensor.shape)}"
+    if tensor.quant is not None and len(tensor.quant.scales) == 1:
+        description += f", real = {tensor.quant.scales[0]:.9g} * (stored - {tensor.quant.zero_points[0]})"
+    return Slot(offsets[graph.storage(index)], tensor.bytes, comment(description))

@@ -1,0 +1,225 @@
+"""The compiler's intermediate representation: small, frozen, in SSA form.
+
+A ``Graph`` is a tuple of tensors and a tuple of operators in execution order; operators name tensors by number. What an
+operator does is its ``payload``. Payloads come in two levels: those of this module say what the model means (strides,
+scales, activations); the passes lower them to the integer kernel calls of ``kernels.py``. ``verify.py`` says which
+graphs are legal.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from optimize.compiler.kernels import KernelCall
+
+DType = str
+"""A TensorFlow Lite type name in lower case: ``int8``, ``int32``, ``float32``…"""
+
+DTYPE_BYTES: dict[DType, int] = {"int8": 1, "int32": 4, "float32": 4}
+
+Activation = Literal["NONE", "RELU", "RELU_N1_TO_1", "RELU6"]
+Padding = Literal["SAME", "VALID"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quant:
+    """Affine quantization: real = scale * (stored - zero_point), per tensor or along one axis.
+
+    Scales are float32 values held exactly in Python floats.
+    """
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A value: a constant (``data`` holds its bytes), a graph input, or the result of one operator.
+
+    ``alias_of`` names the tensor whose bytes this one shares (a reshape); only passes set it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    quant: Quant | None
+    data: bytes | None = None
+    alias_of: int | None = None
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Size in bytes; 0 for a type the compiler does not know (such tensors must not survive the passes)."""
+        return self.elements * DTYPE_BYTES.get(self.dtype, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2D:
+    """Inputs: activations NHWC, weights [out_c][kh][kw][in_c / groups], optional bias [out_c] int32."""
+
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: Padding
+    activation: Activation
+    explicit_pad: tuple[int, int, int, int] | None = None
+    """(top, bottom, left, right), set by a pass that fused a PAD; it then replaces ``padding``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DepthwiseConv2D:
+    """Inputs: activations NHWC, weights [1][kh][kw][out_c], optional bias [out_c] int32."""
+
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: Padding
+    activation: Activation
+    explicit_pad: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FullyConnected:
+    """Inputs: activations, weights [out][in], optional bias [out] int32."""
+
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    kind: Literal["average", "max"]
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Padding
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Mean over ``axes`` (not negative, sorted, unique)."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Element-wise with broadcasting in the NumPy manner."""
+
+    kind: Literal["add", "sub", "mul"]
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """``amounts[i]`` elements before and after along axis i, filled with the stored ``value`` (None: the zero point)."""
+
+    amounts: tuple[tuple[int, int], ...]
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """RESHAPE, EXPAND_DIMS and SQUEEZE: the same bytes under another shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    permutation: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax:
+    beta: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """A function of one int8 element, ``requantize`` being QUANTIZE from int8 to int8."""
+
+    kind: Literal["relu", "relu6", "logistic", "tanh", "requantize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize:
+    """float32 to int8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dequantize:
+    """int8 to float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """An operator the compiler has no code for; refused unless a pass finds that nothing needs its result."""
+
+    reason: str
+    hint: str
+
+
+SourcePayload = (
+    Conv2D
+    | DepthwiseConv2D
+    | FullyConnected
+    | Pool
+    | Mean
+    | Binary
+    | Pad
+    | Reshape
+    | Transpose
+    | Concat
+    | Softmax
+    | Unary
+    | Quantize
+    | Dequantize
+    | Opaque
+)
+Payload = SourcePayload | KernelCall
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operator. ``position`` and ``name`` are those of the model file, so errors and comments can point at it."""
+
+    position: int
+    name: str
+    payload: Payload
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        return f"operator {self.position} ({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    tensors: tuple[Tensor, ...]
+    ops: tuple[Op, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def storage(self, tensor: int) -> int:
+        """The tensor that owns the bytes of ``tensor``."""
+        owner = self.tensors[tensor].alias_of
+        return tensor if owner is None else owner
+
+    def uses(self, tensor: int) -> int:
+        """How often ``tensor`` is read: by operators, and once more for every graph output it is."""
+        reads = sum(op.inputs.count(tensor) for op in self.ops)
+        return reads + self.outputs.count(tensor)
+
+    def producer(self, tensor: int) -> Op | None:
+        return next((op for op in self.ops if tensor in op.outputs), None)
+
+    def with_ops(self, ops: tuple[Op, ...]) -> Graph:
+        return replace(self, ops=ops)

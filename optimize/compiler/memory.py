@@ -1,0 +1,63 @@
+"""The arena planner: where every tensor lives, decided at compile time.
+
+Greedy by size (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5.3): the
+largest buffer first, each at the lowest offset that is free during its whole life. Scratch of an operator would be a
+buffer that lives for that one step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ALIGNMENT = 4
+"""Bytes; kernels read floats and, in faster variants, whole words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """``size`` bytes that must keep their content from step ``first`` through step ``last``."""
+
+    size: int
+    first: int
+    last: int
+
+    def meets(self, other: Buffer) -> bool:
+        """Whether both are alive at some step."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``offsets[i]`` is the place of buffer i in an arena of ``arena_bytes`` bytes."""
+
+    offsets: tuple[int, ...]
+    arena_bytes: int
+
+
+def plan_arena(buffers: tuple[Buffer, ...], alignment: int = ALIGNMENT) -> Plan:
+    """Place ``buffers`` so that no two that are alive together share a byte; offsets are multiples of ``alignment``."""
+    order = sorted(range(len(buffers)), key=lambda i: (-buffers[i].size, buffers[i].first, i))
+    placed: dict[int, int] = {}
+    for index in order:
+        taken = sorted(
+            (offset, offset + buffers[other].size)
+            for other, offset in placed.items()
+            if buffers[index].meets(buffers[other])
+        )
+        placed[index] = _lowest_gap(taken, buffers[index].size, alignment)
+    end = max((offset + buffers[i].size for i, offset in placed.items()), default=0)
+    return Plan(tuple(placed[i] for i in range(len(buffers))), _align(end, alignment))
+
+
+def _lowest_gap(taken: list[tuple[int, int]], size: int, alignment: int) -> int:
+    """The lowest aligned offset with ``size`` free bytes between the ``taken`` ranges, which are sorted by start."""
+    offset = 0
+    for start, end in taken:
+        if start >= offset + size:
+            break
+        offset = max(offset, _align(end, alignment))
+    return offset
+
+
+def _align(value: int, alignment: int) -> int:
+    return -(-value // alignment) * alignment

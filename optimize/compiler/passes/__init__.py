@@ -1,0 +1,29 @@
+"""The passes, in the order they run. Each is one file and one function ``Graph -> Graph``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from optimize.compiler.ir import Graph
+from optimize.compiler.passes.alias_reshapes import alias_reshapes
+from optimize.compiler.passes.drop_unused import drop_unused
+from optimize.compiler.passes.fuse_pad import fuse_pad
+from optimize.compiler.passes.lower import lower
+from optimize.compiler.passes.refuse_unsupported import refuse_unsupported
+from optimize.compiler.verify import verify
+
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    drop_unused,
+    refuse_unsupported,
+    alias_reshapes,
+    fuse_pad,
+    lower,
+)
+
+
+def run_passes(graph: Graph) -> Graph:
+    """Verify ``graph``, then run every pass and verify what it made."""
+    verify(graph)
+    for step in PASSES:
+        graph = verify(step(graph))
+    return graph

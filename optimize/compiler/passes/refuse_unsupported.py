@@ -1,0 +1,48 @@
+"""Refuse, by name and position, every operator that is needed but has no code, and every type that is not int8."""
+
+from __future__ import annotations
+
+from optimize.compiler.ir import Dequantize, Graph, Op, Opaque, Payload, Quantize, Reshape
+from optimize.errors import UnsupportedOperator
+
+QUANTIZE_HINT = "convert the model with full int8 quantization (inference_input_type and output_type int8)"
+
+
+def refuse_unsupported(graph: Graph) -> Graph:
+    """Return ``graph`` unchanged.
+
+    Raises:
+        UnsupportedOperator: an operator has no code, or computes on other types than int8.
+    """
+    for op in graph.ops:
+        if isinstance(op.payload, Opaque):
+            raise UnsupportedOperator(f"{op.label}: {op.payload.reason}", hint=op.payload.hint)
+        _check_types(graph, op)
+    return graph
+
+
+def _check_types(graph: Graph, op: Op) -> None:
+    inputs, outputs = _allowed(op.payload)
+    checks = [(index, inputs[min(place, len(inputs) - 1)]) for place, index in enumerate(op.inputs)]
+    checks += [(index, outputs) for index in op.outputs]
+    for index, allowed in checks:
+        tensor = graph.tensors[index]
+        if tensor.dtype not in allowed:
+            raise UnsupportedOperator(
+                f"{op.label}: tensor {index} ({tensor.name}) is {tensor.dtype}, supported is {' or '.join(allowed)}",
+                hint=QUANTIZE_HINT,
+            )
+
+
+def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """(types of each input, the last standing for all that follow; types of the outputs)."""
+    name = type(payload).__name__
+    if isinstance(payload, Quantize):
+        return (("float32",),), ("int8",)
+    if isinstance(payload, Dequantize):
+        return (("int8",),), ("float32",)
+    if isinstance(payload, Reshape):
+        return (("int8", "float32"),), ("int8", "float32")
+    if name in ("Conv2D", "DepthwiseConv2D", "FullyConnected"):
+        return (("int8",), ("int8",), ("int32",)), ("int8",)
+    return (("int8",),), ("int8",)

@@ -1,0 +1,195 @@
+"""``.tflite`` bytes -> ``Graph``.
+
+Whatever the bytes are, the result is a graph or an ``InvalidModel`` / ``UnsupportedOperator``; nothing is read outside
+them and the work is bounded by the limits below. What each operator means is read in ``operators.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from optimize.compiler import schema
+from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table, root_table
+from optimize.compiler.ir import Graph, Op, Quant, Tensor
+from optimize.compiler.operators import RULES, read_payload
+from optimize.errors import InvalidModel
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that keep a hostile file from costing time or memory; far above anything a microcontroller holds."""
+
+    tensors: int = 10_000
+    operators: int = 2_000
+    operator_codes: int = 1_000
+    operands: int = 256
+    rank: int = 8
+    channels: int = 65_536
+    tensor_bytes: int = 64 * 1024 * 1024
+    constant_bytes: int = 64 * 1024 * 1024
+
+
+LIMITS = Limits()
+
+
+def read_tflite(model: bytes) -> Graph:
+    """Read the only subgraph of a ``.tflite`` file.
+
+    Raises:
+        InvalidModel: the file is truncated, garbled, inconsistent, or has no or several subgraphs.
+        UnsupportedOperator: an option of a known operator has a value the compiler has no code for.
+    """
+    root = root_table(model, schema.IDENTIFIER)
+    version = root.u32(schema.Model.VERSION)
+    if version != schema.SCHEMA_VERSION:
+        raise InvalidModel(f"schema version {version}, expected {schema.SCHEMA_VERSION}", hint=TRUNCATED_HINT)
+    subgraph = _only_subgraph(root)
+    tensors = _Constants(root).read_tensors(subgraph)
+    count = len(tensors)
+    codes = _operator_codes(root)
+    tables = subgraph.tables(schema.SubGraph.OPERATORS, limit=LIMITS.operators, what="operators")
+    return Graph(
+        tensors=tensors,
+        ops=tuple(_read_op(position, table, codes, tensors) for position, table in enumerate(tables)),
+        inputs=_indices(subgraph, schema.SubGraph.INPUTS, count, "graph inputs"),
+        outputs=_indices(subgraph, schema.SubGraph.OUTPUTS, count, "graph outputs"),
+    )
+
+
+def _only_subgraph(root: Table) -> Table:
+    subgraphs = root.tables(schema.Model.SUBGRAPHS, limit=1_000, what="subgraphs")
+    if len(subgraphs) != 1:
+        raise InvalidModel(
+            f"the file holds {len(subgraphs)} subgraphs, the compiler takes exactly one",
+            hint="export one signature, without control flow (IF, WHILE, CALL_ONCE)",
+        )
+    return subgraphs[0]
+
+
+def _operator_codes(root: Table) -> tuple[str, ...]:
+    tables = root.tables(schema.Model.OPERATOR_CODES, limit=LIMITS.operator_codes, what="operator codes")
+    return tuple(_operator_name(table) for table in tables)
+
+
+def _operator_name(table: Table) -> str:
+    # Files written before 2020 hold the code in an int8; newer ones put 127 there for codes that do not fit.
+    code = max(table.i8(schema.OperatorCode.DEPRECATED_BUILTIN_CODE), table.i32(schema.OperatorCode.BUILTIN_CODE))
+    if not 0 <= code < len(schema.OPERATOR_NAMES):
+        raise InvalidModel(f"operator code {code} is not in the schema", hint=TRUNCATED_HINT)
+    name = schema.OPERATOR_NAMES[code]
+    return f"CUSTOM {table.text(schema.OperatorCode.CUSTOM_CODE)!r}" if name == "CUSTOM" else name
+
+
+class _Constants:
+    """Reads tensors and the constant data they point to, each buffer once."""
+
+    def __init__(self, root: Table) -> None:
+        self._buffers = root.tables(schema.Model.BUFFERS, limit=10 * LIMITS.tensors, what="buffers")
+        self._data: dict[int, bytes] = {}
+        self._total = 0
+
+    def read_tensors(self, subgraph: Table) -> tuple[Tensor, ...]:
+        tables = subgraph.tables(schema.SubGraph.TENSORS, limit=LIMITS.tensors, what="tensors")
+        inputs = subgraph.i32s(schema.SubGraph.INPUTS, limit=LIMITS.operands, what="graph inputs")
+        return tuple(self._read(index, table, index in inputs) for index, table in enumerate(tables))
+
+    def _read(self, index: int, table: Table, is_input: bool) -> Tensor:
+        name = table.text(schema.Tensor.NAME) or f"tensor_{index}"
+        label = f"tensor {index} ({name})"
+        code = table.u8(schema.Tensor.TYPE)
+        if code >= len(schema.TYPE_NAMES):
+            raise InvalidModel(f"{label}: type code {code} is not in the schema", hint=TRUNCATED_HINT)
+        if table.has(schema.Tensor.SPARSITY) or table.flag(schema.Tensor.IS_VARIABLE):
+            raise InvalidModel(f"{label}: sparse and variable tensors are not supported", hint="export it dense")
+        dtype = schema.TYPE_NAMES[code]
+        shape = _read_shape(table, label, is_input)
+        size = math.prod(shape) * schema.TYPE_BYTES.get(dtype, 1)
+        if size > LIMITS.tensor_bytes:
+            raise InvalidModel(
+                f"{label}: {size} bytes, more than the {LIMITS.tensor_bytes} the compiler takes",
+                hint="no microcontroller holds this; check the tensor's shape",
+            )
+        data = self._constant(table, label, size) if dtype in schema.TYPE_BYTES else None
+        return Tensor(name, shape, dtype.lower(), _read_quant(table, label), data)
+
+    def _constant(self, table: Table, label: str, size: int) -> bytes | None:
+        """The bytes of a constant tensor, None where its buffer is empty (a value computed at run time)."""
+        index = table.u32(schema.Tensor.BUFFER)
+        if index >= len(self._buffers):
+            raise InvalidModel(f"{label}: buffer {index} does not exist", hint=TRUNCATED_HINT)
+        if self._buffers[index].u64(schema.Buffer.OFFSET) > 1:
+            raise InvalidModel(f"{label}: data outside the FlatBuffer is not supported", hint="export under 2 GB")
+        blob = self._buffers[index].blob(schema.Buffer.DATA)
+        if len(blob) == 0:
+            return None
+        if len(blob) != size:
+            raise InvalidModel(f"{label}: {len(blob)} bytes of data for {size} bytes", hint=TRUNCATED_HINT)
+        if index not in self._data:
+            self._total += size
+            if self._total > LIMITS.constant_bytes:
+                raise InvalidModel(f"more than {LIMITS.constant_bytes} bytes of constants", hint=TRUNCATED_HINT)
+            self._data[index] = bytes(blob)
+        return self._data[index]
+
+
+def _read_shape(table: Table, label: str, is_input: bool) -> tuple[int, ...]:
+    shape = table.i32s(schema.Tensor.SHAPE, limit=LIMITS.rank, what=f"shape of {label}")
+    signature = table.i32s(schema.Tensor.SHAPE_SIGNATURE, limit=LIMITS.rank, what=f"shape of {label}")
+    # A batch left open compiles as a batch of one; every other open size of an input would have to be guessed.
+    open_sizes = [axis for axis, size in enumerate(signature or shape) if size == -1]
+    if is_input and any(axis != 0 for axis in open_sizes):
+        raise InvalidModel(
+            f"{label}: shape {list(signature or shape)} is open on an axis that is not the batch",
+            hint="export the model with a fixed input shape",
+        )
+    if shape and shape[0] == -1:
+        shape = (1, *shape[1:])
+    if any(size <= 0 for size in shape):
+        raise InvalidModel(f"{label}: shape {list(shape)} has a size that is not positive", hint=TRUNCATED_HINT)
+    return shape
+
+
+def _read_quant(table: Table, label: str) -> Quant | None:
+    params = table.table(schema.Tensor.QUANTIZATION)
+    if params is None:
+        return None
+    fields = schema.QuantizationParameters
+    scales = params.f32s(fields.SCALE, limit=LIMITS.channels, what=f"scales of {label}")
+    zero_points = params.i64s(fields.ZERO_POINT, limit=LIMITS.channels, what=f"zero points of {label}")
+    if not scales:
+        return None
+    zero_points = zero_points or (0,) * len(scales)
+    if len(zero_points) != len(scales):
+        raise InvalidModel(f"{label}: {len(scales)} scales but {len(zero_points)} zero points", hint=TRUNCATED_HINT)
+    if not all(math.isfinite(scale) and scale > 0 for scale in scales):
+        raise InvalidModel(f"{label}: a scale is not a positive number", hint=TRUNCATED_HINT)
+    return Quant(scales, zero_points, params.i32(fields.QUANTIZED_DIMENSION))
+
+
+def _indices(table: Table, field: int, count: int, what: str, *, optional: bool = False) -> tuple[int, ...]:
+    """Tensor numbers; where ``optional``, operands left out (-1) are dropped."""
+    values = table.i32s(field, limit=LIMITS.operands, what=what)
+    if optional:
+        values = tuple(value for value in values if value != -1)
+    for value in values:
+        if not 0 <= value < count:
+            raise InvalidModel(f"{what}: tensor {value} does not exist", hint=TRUNCATED_HINT)
+    return values
+
+
+def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: tuple[Tensor, ...]) -> Op:
+    code = table.u32(schema.Operator.OPCODE_INDEX)
+    if code >= len(codes):
+        raise InvalidModel(f"operator {position}: operator code {code} does not exist", hint=TRUNCATED_HINT)
+    label = f"operator {position} ({codes[code]})"
+    # A bias may be left out; what the compiler has no code for may leave out anything.
+    optional = codes[code] in OPTIONAL_BIAS or codes[code] not in RULES
+    inputs = _indices(table, schema.Operator.INPUTS, len(tensors), f"inputs of {label}", optional=optional)
+    outputs = _indices(table, schema.Operator.OUTPUTS, len(tensors), f"outputs of {label}")
+    operands = tuple(tensors[i] for i in inputs), tuple(tensors[i] for i in outputs)
+    payload, runtime_inputs = read_payload(codes[code], label, table, *operands)
+    return Op(position, codes[code], payload, inputs[:runtime_inputs], outputs)
+
+
+OPTIONAL_BIAS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
