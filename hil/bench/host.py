@@ -6,15 +6,14 @@ import os
 import platform
 import time
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
 from flota import bundle as bundles
 from flota.bundle import Bundle
 from flota.runtimes import Runtime, open_runtime
 from hil.bench.report import BenchReport, BoardFacts, Figure, Source, distribution
-from hil.bench.run import Measurement, Progress, Reading, run_bench
-from hil.bench.subjects import bundle_subject, check_counts, golden_cases, golden_comparison
+from hil.bench.run import Measurement, Reading, Watch, run_bench, unwatched
+from hil.bench.subjects import bundle_subject, check_counts, golden_cases, golden_comparison, installed_version
 
 _NS_PER_MS = 1e6
 _RUNTIME_PACKAGES = {"litert": "ai-edge-litert", "tflm": "tflite-micro"}
@@ -33,7 +32,7 @@ class HostProbe:
         return Reading(output=output, cost=(time.perf_counter_ns() - begin) / _NS_PER_MS)
 
 
-def bench_host(path: Path, *, inferences: int, warmup: int, progress: Progress | None = None) -> BenchReport:
+def bench_host(path: Path, *, inferences: int, warmup: int, watch: Watch = unwatched) -> BenchReport:
     """Bench the bundle at ``path`` on this machine.
 
     Raises:
@@ -53,7 +52,7 @@ def bench_host(path: Path, *, inferences: int, warmup: int, progress: Progress |
             inferences=inferences,
             reference=f"{len(cases)} golden vectors of the bundle",
             comparison=golden_comparison(bundle),
-            progress=progress,
+            progress=watch("inferences"),
         )
     finally:
         runtime.close()
@@ -87,7 +86,10 @@ def _report(path: Path, bundle: Bundle, measurement: Measurement, *, warmup: int
             "latency": distribution("ms", measurement.costs, timed),
             "model_file": Figure(unit="bytes", value=len(bundle.payload()), source=payload),
         },
-        tools={"python": platform.python_version(), _RUNTIME_PACKAGES[runtime]: _installed(_RUNTIME_PACKAGES[runtime])},
+        tools={
+            "python": platform.python_version(),
+            _RUNTIME_PACKAGES[runtime]: installed_version(_RUNTIME_PACKAGES[runtime]),
+        },
     )
 
 
@@ -96,10 +98,3 @@ def _processor() -> str:
         if line.startswith(("model name", "Model")):
             return line.split(":", 1)[1].strip()
     return platform.machine()
-
-
-def _installed(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flota.files import write_atomic
-from hil.errors import ReportInvalid
+from hil.errors import ReportInvalid, WrongOutput
 
 SCHEMA_VERSION = 1
 
@@ -21,6 +21,7 @@ LABELS: Mapping[str, str] = {
     "latency": "latency per inference",
     "model_file": "model file",
     "flash_model": "flash, model (code and weights)",
+    "flash_image": "flash, whole image",
     "flash_firmware": "flash, firmware",
     "ram_static": "static RAM, firmware",
     "arena": "arena",
@@ -187,3 +188,17 @@ def _change(name: str, old: Figure, new: Figure) -> Change:
         raise ReportInvalid(f"{name} is in {old.unit} in one report and in {new.unit} in the other")
     ratio = new.value / old.value if old.value else None
     return Change(name=name, unit=new.unit, old=old.value, new=new.value, ratio=ratio)
+
+
+def require_right_outputs(report: BenchReport) -> None:
+    """Nothing when every output was right.
+
+    Raises:
+        WrongOutput: One was not.
+    """
+    check = report.outputs
+    if not check.passed:
+        raise WrongOutput(
+            f"{check.checked - check.equal} of {check.checked} outputs are wrong; {check.first_difference}",
+            hint="the model does not compute on this board what it must; do not release it",
+        )

@@ -12,7 +12,15 @@ from flota.bundle import TensorSignature
 from hil.bench.report import OutputCheck
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (inferences done, inferences in all), warm-up included."""
+"""Called with (steps done, steps in all); for inferences, warm-up included."""
+
+Watch: TypeAlias = Callable[[str], Progress | None]
+"""Called with the name of a stage that begins; gives what to report its progress to."""
+
+
+def unwatched(_stage: str) -> Progress | None:
+    """A :data:`Watch` that shows nothing."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 from flota import bundle as bundles
@@ -21,14 +22,12 @@ class McuSubject:
 
     Attributes:
         images: Unsigned images by slot name (``A``, ``B``).
-        arena_bytes: The memory the model asks for.
         reference: Where the expected outputs come from, for the report.
         tools: Versions of the tools that made it.
     """
 
     subject: Subject
     images: Mapping[str, bytes]
-    arena_bytes: int
     cases: tuple[Case, ...]
     reference: str
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +94,6 @@ def mcu_subject(path: Path, board: str) -> McuSubject:
     return McuSubject(
         subject=bundle_subject(path, bundle),
         images=held,
-        arena_bytes=bundle.manifest.requires.arena_bytes,
         cases=golden_cases(bundle),
         reference=f"{bundle.manifest.golden.count} golden vectors of the bundle",
         tools=bundle.manifest.provenance.tools,
@@ -123,3 +121,11 @@ def check_counts(inferences: int, warmup: int, cases: Sequence[Case]) -> None:
         raise UsageError(f"{inferences} inferences after {warmup} of warm-up measure nothing", hint="use at least 1")
     if not cases:
         raise UsageError("there are no cases to run", hint="the bundle has no golden vectors; make it again")
+
+
+def installed_version(package: str) -> str:
+    """The version of a Python package, for a report."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,43 @@
+"""Cases for a model without data: seeded inputs, and what a reference runtime gives for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flota.bundle import TensorSignature
+from flota.runtimes import Runtime
+from hil.bench.run import Case
+
+
+def random_cases(reference: Runtime, inputs: Sequence[TensorSignature], *, seed: int, count: int) -> tuple[Case, ...]:
+    """``count`` cases; the same arguments give the same ones.
+
+    The first three are the corners: every value the smallest, the largest, and the one that stands for zero. The rest
+    is uniform over the type's range (standard normal for float32).
+
+    Raises:
+        RuntimeFailure: The reference cannot run one of them.
+        ValueError: ``count`` is less than 1.
+    """
+    if count < 1:
+        raise ValueError("at least one case is needed")
+    generator = np.random.default_rng(seed)
+    corners = [b"".join(_corner(tensor, which) for tensor in inputs) for which in range(3)]
+    drawn = (b"".join(_drawn(tensor, generator) for tensor in inputs) for _ in range(max(count - len(corners), 0)))
+    return tuple(Case(inputs=data, expected=reference.infer(data)) for data in [*corners[:count], *drawn])
+
+
+def _corner(tensor: TensorSignature, which: int) -> bytes:
+    if tensor.dtype == "float32":
+        return np.full(tensor.shape, (-1.0, 1.0, 0.0)[which], np.float32).tobytes()
+    limits = np.iinfo(tensor.dtype)
+    return np.full(tensor.shape, (limits.min, limits.max, tensor.zero_point or 0)[which], tensor.dtype).tobytes()
+
+
+def _drawn(tensor: TensorSignature, generator: np.random.Generator) -> bytes:
+    if tensor.dtype == "float32":
+        return generator.standard_normal(tensor.shape, dtype=np.float32).tobytes()
+    limits = np.iinfo(tensor.dtype)
+    return generator.integers(limits.min, limits.max, tensor.shape, tensor.dtype, endpoint=True).tobytes()
