@@ -40,6 +40,7 @@ def multiply(value: int, multiplier: int, shift: int) -> int:
 
 
 def wrap32(value: int) -> int:
+    """``value`` wrapped around to int32."""
     return (value + 2**31) % 2**32 - 2**31
 
 

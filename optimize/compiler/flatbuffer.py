@@ -27,27 +27,35 @@ class Table:
     position: int
 
     def u8(self, field: int, default: int = 0) -> int:
+        """An unsigned byte."""
         return int(self._scalar(field, _U8, default))
 
     def i8(self, field: int, default: int = 0) -> int:
+        """A signed byte."""
         return int(self._scalar(field, _I8, default))
 
     def u32(self, field: int, default: int = 0) -> int:
+        """An unsigned 32-bit integer."""
         return int(self._scalar(field, _U32, default))
 
     def i32(self, field: int, default: int = 0) -> int:
+        """A signed 32-bit integer."""
         return int(self._scalar(field, _I32, default))
 
     def u64(self, field: int, default: int = 0) -> int:
+        """An unsigned 64-bit integer."""
         return int(self._scalar(field, _U64, default))
 
     def f32(self, field: int, default: float = 0.0) -> float:
+        """A float32."""
         return float(self._scalar(field, _F32, default))
 
     def flag(self, field: int, default: bool = False) -> bool:
+        """A boolean; any byte but 0 is true."""
         return bool(self._scalar(field, _U8, default))
 
     def has(self, field: int) -> bool:
+        """Whether the writer stored the field."""
         return self._locate(field) is not None
 
     def table(self, field: int) -> Table | None:
@@ -61,12 +69,15 @@ class Table:
         return [Table(self.buffer, _follow(self.buffer, start + 4 * i)) for i in range(count)]
 
     def i32s(self, field: int, *, limit: int, what: str) -> tuple[int, ...]:
+        """A vector of signed 32-bit integers; empty where absent."""
         return tuple(int(value) for value in self._numbers(field, "i", 4, limit, what))
 
     def i64s(self, field: int, *, limit: int, what: str) -> tuple[int, ...]:
+        """A vector of signed 64-bit integers; empty where absent."""
         return tuple(int(value) for value in self._numbers(field, "q", 8, limit, what))
 
     def f32s(self, field: int, *, limit: int, what: str) -> tuple[float, ...]:
+        """A vector of float32; empty where absent."""
         return tuple(float(value) for value in self._numbers(field, "f", 4, limit, what))
 
     def blob(self, field: int) -> memoryview:

@@ -35,6 +35,7 @@ def conv_output(image: Pair, size: Pair, stride: Pair, dilation: Pair, pads: Pad
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Elements to step along each axis of a dense tensor, last axis fastest."""
     strides, step = [], 1
     for size in reversed(shape):
         strides.append(step)

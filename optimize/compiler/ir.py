@@ -51,6 +51,7 @@ class Tensor:
 
     @property
     def elements(self) -> int:
+        """Number of values."""
         return math.prod(self.shape)
 
     @property
@@ -91,6 +92,8 @@ class FullyConnected:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
+    """Average or maximum of a sliding window over NHWC."""
+
     kind: Literal["average", "max"]
     size: tuple[int, int]
     stride: tuple[int, int]
@@ -115,7 +118,10 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """``amounts[i]`` elements before and after along axis i, filled with the stored ``value`` (None: the zero point)."""
+    """``amounts[i]`` elements before and after along axis i, filled with ``value``.
+
+    ``value`` is a stored int8; None stands for the output's zero point.
+    """
 
     amounts: tuple[tuple[int, int], ...]
     value: int | None = None
@@ -128,16 +134,22 @@ class Reshape:
 
 @dataclass(frozen=True, slots=True)
 class Transpose:
+    """Output axis i is input axis ``permutation[i]``."""
+
     permutation: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Concat:
+    """Joins its inputs along ``axis`` (not negative)."""
+
     axis: int
 
 
 @dataclass(frozen=True, slots=True)
 class Softmax:
+    """exp(beta * x) over its sum, along the last axis."""
+
     beta: float
 
 
@@ -198,11 +210,14 @@ class Op:
 
     @property
     def label(self) -> str:
+        """How errors name the operator."""
         return f"operator {self.position} ({self.name})"
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
+    """Tensors by number, operators in execution order, and the numbers of the inputs and outputs."""
+
     tensors: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     inputs: tuple[int, ...]
@@ -218,8 +233,6 @@ class Graph:
         reads = sum(op.inputs.count(tensor) for op in self.ops)
         return reads + self.outputs.count(tensor)
 
-    def producer(self, tensor: int) -> Op | None:
-        return next((op for op in self.ops if tensor in op.outputs), None)
-
     def with_ops(self, ops: tuple[Op, ...]) -> Graph:
+        """The same graph with other operators."""
         return replace(self, ops=ops)

@@ -25,6 +25,7 @@ class Image:
 
     @property
     def elements(self) -> int:
+        """Number of values."""
         return self.batches * self.height * self.width * self.channels
 
 
@@ -53,6 +54,8 @@ class Requantize:
 
 @dataclass(frozen=True, slots=True)
 class ConvCall:
+    """Weights [out_c][kh][kw][group_channels]."""
+
     SOURCE: ClassVar[str] = "src/nn/conv.c"
     input: Image
     output: Image
@@ -67,6 +70,8 @@ class ConvCall:
 
 @dataclass(frozen=True, slots=True)
 class DepthwiseCall:
+    """Weights [kh][kw][out_c]."""
+
     SOURCE: ClassVar[str] = "src/nn/depthwise.c"
     input: Image
     output: Image
@@ -79,6 +84,8 @@ class DepthwiseCall:
 
 @dataclass(frozen=True, slots=True)
 class FullyConnectedCall:
+    """Weights [out_features][in_features]."""
+
     SOURCE: ClassVar[str] = "src/nn/fully_connected.c"
     batches: int
     in_features: int
@@ -91,6 +98,8 @@ class FullyConnectedCall:
 
 @dataclass(frozen=True, slots=True)
 class PoolCall:
+    """``clamp`` bounds the stored result."""
+
     SOURCE: ClassVar[str] = "src/nn/pool.c"
     kind: Literal["average", "max"]
     input: Image
@@ -131,6 +140,8 @@ class ElementwiseCall:
 
 @dataclass(frozen=True, slots=True)
 class PadCall:
+    """``extents`` are the input's; ``value`` is the stored int8 that fills the rest."""
+
     SOURCE: ClassVar[str] = "src/nn/pad.c"
     extents: tuple[int, ...]
     before: tuple[int, ...]
@@ -158,6 +169,8 @@ class ConcatCall:
 
 @dataclass(frozen=True, slots=True)
 class SoftmaxCall:
+    """Softmax of ``rows`` runs of ``depth`` values; inputs reach Q5.26 by the multiplier."""
+
     SOURCE: ClassVar[str] = "src/nn/softmax.c"
     rows: int
     depth: int
@@ -177,6 +190,8 @@ class LookupCall:
 
 @dataclass(frozen=True, slots=True)
 class QuantizeCall:
+    """float32 to int8."""
+
     SOURCE: ClassVar[str] = "src/nn/quantize.c"
     count: int
     scale: float
@@ -185,6 +200,8 @@ class QuantizeCall:
 
 @dataclass(frozen=True, slots=True)
 class DequantizeCall:
+    """int8 to float32."""
+
     SOURCE: ClassVar[str] = "src/nn/quantize.c"
     count: int
     scale: float

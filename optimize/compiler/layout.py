@@ -21,6 +21,8 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
+    """Where every tensor lives, and the size of the arena in bytes."""
+
     placements: tuple[Placement, ...]
     arena_bytes: int
 

@@ -47,6 +47,7 @@ class Context:
     outputs: tuple[Tensor, ...]
 
     def required(self) -> Table:
+        """The options, of an operator that cannot do without."""
         if self.options is None:
             raise InvalidModel(f"{self.label}: its options are missing", hint=TRUNCATED_HINT)
         return self.options
@@ -117,13 +118,13 @@ def _activation(context: Context, code: int) -> Activation:
         raise UnsupportedOperator(
             f"{context.label}: fused activation {name}", hint="use RELU, RELU6 or a separate activation layer"
         )
-    return cast(Activation, name)
+    return cast("Activation", name)
 
 
 def _padding(context: Context, code: int) -> Padding:
     if not 0 <= code < len(schema.PADDINGS):
         raise InvalidModel(f"{context.label}: padding {code} is not in the schema", hint=TRUNCATED_HINT)
-    return cast(Padding, schema.PADDINGS[code])
+    return cast("Padding", schema.PADDINGS[code])
 
 
 def _pair(context: Context, what: str, vertical: int, horizontal: int) -> tuple[int, int]:

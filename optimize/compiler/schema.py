@@ -11,7 +11,7 @@ from enum import IntEnum
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 
-OPERATOR_NAMES: tuple[str, ...] = tuple(
+OPERATOR_NAMES: tuple[str, ...] = tuple(  # one word each, in the order of the schema's enum
     """
     ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE EMBEDDING_LOOKUP
     FLOOR FULLY_CONNECTED HASHTABLE_LOOKUP L2_NORMALIZATION L2_POOL_2D LOCAL_RESPONSE_NORMALIZATION
@@ -41,15 +41,15 @@ OPERATOR_NAMES: tuple[str, ...] = tuple(
     STABLEHLO_DOT_GENERAL STABLEHLO_REDUCE_WINDOW STABLEHLO_SORT STABLEHLO_WHILE STABLEHLO_GATHER
     STABLEHLO_TRANSPOSE DILATE STABLEHLO_RNG_BIT_GENERATOR REDUCE_WINDOW STABLEHLO_COMPOSITE
     STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT STABLEHLO_CASE
-    """.split()
+    """.split()  # noqa: SIM905 - a list of 200 quoted names reads worse
 )
 """Builtin operator code -> name."""
 
-TYPE_NAMES: tuple[str, ...] = tuple(
+TYPE_NAMES: tuple[str, ...] = tuple(  # one word each, in the order of the schema's enum
     """
     FLOAT32 FLOAT16 INT32 UINT8 INT64 STRING BOOL INT16 COMPLEX64 INT8 FLOAT64 COMPLEX128 UINT64 RESOURCE
     VARIANT UINT32 UINT16 INT4 BFLOAT16 INT2 UINT4 FLOAT8_E4M3FN FLOAT8_E5M2
-    """.split()
+    """.split()  # noqa: SIM905 - a list of 200 quoted names reads worse
 )
 """Tensor type code -> name."""
 
@@ -61,6 +61,8 @@ PADDINGS: tuple[str, ...] = ("SAME", "VALID")
 
 
 class Model(IntEnum):
+    """Field numbers of the table ``Model``."""
+
     VERSION = 0
     OPERATOR_CODES = 1
     SUBGRAPHS = 2
@@ -68,12 +70,16 @@ class Model(IntEnum):
 
 
 class OperatorCode(IntEnum):
+    """Field numbers of the table ``OperatorCode``."""
+
     DEPRECATED_BUILTIN_CODE = 0
     CUSTOM_CODE = 1
     BUILTIN_CODE = 3
 
 
 class SubGraph(IntEnum):
+    """Field numbers of the table ``SubGraph``."""
+
     TENSORS = 0
     INPUTS = 1
     OUTPUTS = 2
@@ -81,6 +87,8 @@ class SubGraph(IntEnum):
 
 
 class Tensor(IntEnum):
+    """Field numbers of the table ``Tensor``."""
+
     SHAPE = 0
     TYPE = 1
     BUFFER = 2
@@ -92,6 +100,8 @@ class Tensor(IntEnum):
 
 
 class QuantizationParameters(IntEnum):
+    """Field numbers of the table ``QuantizationParameters``."""
+
     SCALE = 2
     ZERO_POINT = 3
     DETAILS_TYPE = 4
@@ -99,6 +109,8 @@ class QuantizationParameters(IntEnum):
 
 
 class Operator(IntEnum):
+    """Field numbers of the table ``Operator``."""
+
     OPCODE_INDEX = 0
     INPUTS = 1
     OUTPUTS = 2
@@ -107,12 +119,16 @@ class Operator(IntEnum):
 
 
 class Buffer(IntEnum):
+    """Field numbers of the table ``Buffer``."""
+
     DATA = 0
     OFFSET = 1
     SIZE = 2
 
 
 class Conv2DOptions(IntEnum):
+    """Field numbers of the table ``Conv2DOptions``."""
+
     PADDING = 0
     STRIDE_W = 1
     STRIDE_H = 2
@@ -122,6 +138,8 @@ class Conv2DOptions(IntEnum):
 
 
 class DepthwiseConv2DOptions(IntEnum):
+    """Field numbers of the table ``DepthwiseConv2DOptions``."""
+
     PADDING = 0
     STRIDE_W = 1
     STRIDE_H = 2
@@ -132,11 +150,15 @@ class DepthwiseConv2DOptions(IntEnum):
 
 
 class FullyConnectedOptions(IntEnum):
+    """Field numbers of the table ``FullyConnectedOptions``."""
+
     FUSED_ACTIVATION_FUNCTION = 0
     WEIGHTS_FORMAT = 1
 
 
 class Pool2DOptions(IntEnum):
+    """Field numbers of the table ``Pool2DOptions``."""
+
     PADDING = 0
     STRIDE_W = 1
     STRIDE_H = 2
@@ -146,13 +168,19 @@ class Pool2DOptions(IntEnum):
 
 
 class ArithmeticOptions(IntEnum):
+    """Field numbers of the table ``AddOptions`` (also ``SubOptions``, ``MulOptions``."""
+
     FUSED_ACTIVATION_FUNCTION = 0
 
 
 class SoftmaxOptions(IntEnum):
+    """Field numbers of the table ``SoftmaxOptions``."""
+
     BETA = 0
 
 
 class ConcatenationOptions(IntEnum):
+    """Field numbers of the table ``ConcatenationOptions``."""
+
     AXIS = 0
     FUSED_ACTIVATION_FUNCTION = 1

@@ -43,9 +43,9 @@ def _verify_tensors(graph: Graph) -> None:
         label = f"tensor {index} ({tensor.name})"
         if tensor.data is not None and tensor.bytes not in (0, len(tensor.data)):
             raise InvalidModel(f"{label}: {len(tensor.data)} bytes of data for {tensor.bytes} bytes", hint=HINT)
-        if tensor.dtype == "int8" and tensor.quant is not None:
-            if not all(-128 <= zero_point <= 127 for zero_point in tensor.quant.zero_points):
-                raise InvalidModel(f"{label}: a zero point is not an int8", hint=HINT)
+        zero_points = tensor.quant.zero_points if tensor.dtype == "int8" and tensor.quant is not None else ()
+        if not all(-128 <= zero_point <= 127 for zero_point in zero_points):
+            raise InvalidModel(f"{label}: a zero point is not an int8", hint=HINT)
         if tensor.alias_of is not None and graph.tensors[tensor.alias_of].alias_of is not None:
             raise InvalidModel(f"{label}: alias of an alias", hint=HINT)
         if tensor.alias_of is not None and graph.tensors[tensor.alias_of].bytes != tensor.bytes:

@@ -40,8 +40,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operator: the heading comment, its constants, its calls."""
+    """One operator: its title, the longer heading of its constants, its code."""
 
+    title: str
     heading: str
     code: Code
 
@@ -88,10 +89,9 @@ def _step(graph: Graph, offsets: dict[int, int], op: Op) -> Step:
     )
     sources = ", ".join(_tensor_text(graph, index) for index in op.inputs)
     targets = ", ".join(_tensor_text(graph, index) for index in op.outputs)
+    title = f"{op.position}: {comment(op.name)}"
     identifier = f"op{op.position}_{re.sub(r'[^a-z0-9]', '_', op.name.lower())}"
-    return Step(
-        f"{op.position}: {comment(op.name)}  {sources} -> {targets}", emit_operator(identifier, op, expressions)
-    )
+    return Step(title, f"{title}  {sources} -> {targets}", emit_operator(identifier, op, expressions))
 
 
 def _tensor_text(graph: Graph, index: int) -> str:
@@ -100,8 +100,9 @@ def _tensor_text(graph: Graph, index: int) -> str:
 
 
 def short(name: str) -> str:
-    """The telling end of a converter's tensor name, which may join many fused layers."""
-    return name if len(name) <= 48 else "..." + name[-45:]
+    """The telling end of a converter's tensor name, which joins the names of all fused layers with semicolons."""
+    last = name.rstrip(";").rpartition(";")[2]
+    return last if len(last) <= 40 else "..." + last[-37:]
 
 
 def _operand(graph: Graph, offsets: dict[int, int], index: int, *, const: bool) -> str:
@@ -144,5 +145,5 @@ def _slot(graph: Graph, offsets: dict[int, int], index: int) -> Slot:
     tensor = graph.tensors[index]
     description = f"{short(tensor.name)}: {tensor.dtype} {shape_text(tensor.shape)}"
     if tensor.quant is not None and len(tensor.quant.scales) == 1:
-        description += f", real = {tensor.quant.scales[0]:.9g} * (stored - {tensor.quant.zero_points[0]})"
+        description += f", real = {tensor.quant.scales[0]:.9g} * (stored {-tensor.quant.zero_points[0]:+d})"
     return Slot(offsets[graph.storage(index)], tensor.bytes, comment(description))

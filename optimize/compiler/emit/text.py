@@ -15,6 +15,7 @@ def number_array(c_type: str, name: str, values: Sequence[int]) -> str:
 
 
 def byte_array(name: str, data: bytes) -> str:
+    """An int8 array of the bytes of a tensor."""
     return number_array("int8_t", name, np.frombuffer(data, np.int8).tolist())
 
 
@@ -36,4 +37,5 @@ def braces(values: Iterable[int], length: int | None = None, fill: int = 0) -> s
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as in ``1x49x10x1``."""
     return "x".join(map(str, shape)) or "scalar"

@@ -8,6 +8,7 @@ from optimize.compiler.ir import Graph, Reshape
 
 
 def alias_reshapes(graph: Graph) -> Graph:
+    """Remove reshapes; their results share the bytes of their inputs."""
     tensors = list(graph.tensors)
     kept = []
     for op in graph.ops:

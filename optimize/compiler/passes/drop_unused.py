@@ -10,6 +10,7 @@ from optimize.compiler.ir import Graph, Op
 
 
 def drop_unused(graph: Graph) -> Graph:
+    """Keep only the operators that some graph output depends on."""
     needed = set(graph.outputs)
     kept: list[Op] = []
     for op in reversed(graph.ops):

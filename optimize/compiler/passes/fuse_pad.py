@@ -11,6 +11,7 @@ from optimize.compiler.ir import Conv2D, DepthwiseConv2D, Graph, Op, Pad
 
 
 def fuse_pad(graph: Graph) -> Graph:
+    """Give convolutions the explicit padding of the PAD before them, where that gives the same bytes."""
     pads = {op.outputs[0]: op for op in graph.ops if isinstance(op.payload, Pad)}
     fused: set[int] = set()
     ops = []
@@ -42,7 +43,8 @@ def _can_fuse(graph: Graph, pad: Op, op: Op) -> bool:
 
 
 def _fuse(pad: Op, op: Op) -> Op:
-    assert isinstance(pad.payload, Pad) and isinstance(op.payload, Conv2D | DepthwiseConv2D)
+    assert isinstance(pad.payload, Pad)
+    assert isinstance(op.payload, Conv2D | DepthwiseConv2D)
     (top, bottom), (left, right) = pad.payload.amounts[1:3]
     payload = replace(op.payload, explicit_pad=(top, bottom, left, right))
     return replace(op, payload=payload, inputs=(pad.inputs[0], *op.inputs[1:]))

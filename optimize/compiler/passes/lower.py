@@ -222,7 +222,8 @@ def _fully_connected(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> Full
     units, depth = inputs[1].shape
     _check_sums(op, np.frombuffer(weights, np.int8).reshape(units, depth), bias, zero_point)
     quant = inputs[1].quant
-    assert quant is not None and isinstance(op.payload, ir.FullyConnected)
+    assert quant is not None
+    assert isinstance(op.payload, ir.FullyConnected)
     if len(quant.scales) > 1:
         requantize = _channel_requantize(op, inputs, output, axis=0)
     else:
