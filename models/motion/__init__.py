@@ -1,0 +1,1 @@
+"""Activity recognition from a wrist-worn inertial sensor."""

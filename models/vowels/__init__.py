@@ -1,0 +1,1 @@
+"""Speaker recognition from linear-prediction coefficients of a vowel pair."""
