@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import serial
 
+from flota import image as images  # the module, not names of it: images know this package's protocol
 from flota.boardlink.errors import BoardLinkError, BoardRefused, GarbledFrame, LinkTimeout, PortUnavailable
 from flota.boardlink.frames import MAX_ENCODED_BYTES, Frame, decode_frame, encode_frame
 from flota.boardlink.protocol import (
@@ -29,7 +31,9 @@ from flota.boardlink.protocol import (
     Verdict,
 )
 from flota.boardlink.wire import Value
-from flota.image import SLOTS, Slot, parse_image
+
+if TYPE_CHECKING:
+    from flota.image import Slot
 
 Progress = Callable[[int, int], None]
 _POLL_S = 0.05
@@ -155,13 +159,13 @@ class BoardLink:
             ImageError: ``image`` is no image.
             BoardRefused: The board does not take it; ``code`` says why (``image.bad-signature``, …).
         """
-        slot = parse_image(image).slot
+        slot = images.parse_image(image).slot
         self.send_image(slot, image, progress)
         return slot
 
     def send_image(self, slot: Slot, image: bytes, progress: Progress | None = None) -> None:
         """:meth:`install` without looking at the bytes: they are the board's to judge."""
-        begin = BEGIN.pack({"slot": SLOTS.index(slot), "reserved": bytes(3), "image_bytes": len(image)})
+        begin = BEGIN.pack({"slot": images.SLOTS.index(slot), "reserved": bytes(3), "image_bytes": len(image)})
         self._request(Command.BEGIN, begin)
         for offset in range(0, len(image), CHUNK_BYTES):
             piece = image[offset : offset + CHUNK_BYTES]
@@ -181,7 +185,7 @@ class BoardLink:
         """
         chosen: Slot = slot if slot is not None else self.info().inactive_slot
         body: dict[str, Value] = {
-            "slot": SLOTS.index(chosen),
+            "slot": images.SLOTS.index(chosen),
             "reserved": bytes(3),
             "probation_ms": round(probation_s * 1000),
         }
@@ -230,7 +234,7 @@ class BoardLink:
 
     def erase(self, slot: Slot) -> None:
         """Empty a slot that does not run."""
-        self._request(Command.ERASE, bytes([SLOTS.index(slot)]))
+        self._request(Command.ERASE, bytes([images.SLOTS.index(slot)]))
 
     def close(self) -> None:
         """Close the port. Calling it again does nothing."""
@@ -338,7 +342,7 @@ def _numbers(values: dict[str, Value]) -> dict[str, int]:
 
 
 def _slot_name(index: int) -> Slot | None:
-    return None if index == NO_SLOT else SLOTS[index]
+    return None if index == NO_SLOT else images.SLOTS[index]
 
 
 def _slot_info(data: bytes) -> SlotInfo:
@@ -361,7 +365,9 @@ def _board_info(data: bytes) -> BoardInfo:
     try:
         values = INFO.unpack(data)
         number = _numbers(values)
-        slots = {slot: _slot_info(data[INFO.size + index * SLOT_INFO.size :]) for index, slot in enumerate(SLOTS)}
+        slots = {
+            slot: _slot_info(data[INFO.size + index * SLOT_INFO.size :]) for index, slot in enumerate(images.SLOTS)
+        }
         return BoardInfo(
             board=str(values["board"]),
             serial=str(values["serial"]),
