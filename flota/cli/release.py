@@ -71,6 +71,7 @@ def init(
     if state.root_version:
         until = datetime.fromtimestamp(min(state.root_expires_at, state.targets_expires_at), timezone.utc)
         print(f"devices trust this until {until:%Y-%m-%d}; to renew, run this again and publish")
+        print("next: flota release publish (once, also without any release: devices enrol with the published root)")
     else:
         print("next: flota release init --server-keys FILE (the server-keys.json that `flota server init` wrote)")
 
