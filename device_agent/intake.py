@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import anyio
 from anyio import to_thread
@@ -24,37 +23,29 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 16
 
 
-class Directors(Protocol):
-    """Where the director's keys come from; :class:`flota.trust.client.TrustedClient` knows. Both block."""
-
-    def refresh(self) -> None:
-        """Bring the metadata up to date."""
-        ...
-
-    def director_keys(self) -> list[Key]:
-        """The keys that may sign assignments."""
-        ...
-
-
 class Intake:
     """Verifies envelopes one after the other and hands what they say to the machine.
 
     While the director's keys cannot be had (no network, nothing published yet), envelopes wait; nothing is refused for
     a reason that is not its own. At most ``MAX_WAITING`` wait, the latest ones.
+
+    Args:
+        device: Our own name.
+        director_keys: The current keys, from fresh metadata; blocks, raises FlotaError while they cannot be had.
+        machine: Is told what envelopes say.
+        clock: UTC seconds since the epoch.
     """
 
     def __init__(
         self,
         device: str,
-        directors: Directors,
+        director_keys: Callable[[], list[Key]],
         machine: Machine,
-        limiter: anyio.CapacityLimiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._device = device
-        self._directors = directors
+        self._director_keys = director_keys
         self._machine = machine
-        self._limiter = limiter
         self._clock = clock
         self._waiting: list[bytes] = []
         self._arrived = anyio.Event()
@@ -97,14 +88,10 @@ class Intake:
         backoff, told = Backoff(cap_s=30.0), ""
         while True:
             try:
-                return await to_thread.run_sync(self._refreshed, limiter=self._limiter)
+                return await to_thread.run_sync(self._director_keys)
             except FlotaError as error:
                 logger.warning("director keys: %s (%s)", error.message, error.code)
                 if told != error.code:
                     told = error.code
                     await self._machine.post(Noted(self._clock(), error.code, error.message))
             await anyio.sleep(backoff.next())
-
-    def _refreshed(self) -> list[Key]:
-        self._directors.refresh()
-        return self._directors.director_keys()

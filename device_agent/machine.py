@@ -11,7 +11,6 @@ from typing import Protocol
 
 import anyio
 from anyio import CancelScope, to_thread
-from anyio.abc import TaskGroup
 
 from device_agent.state import AgentEvent, AgentState, Effect, Report, Rest, Work, step
 from flota.errors import StorageError
@@ -42,9 +41,7 @@ class Machine:
         report: Called, without blocking, after each persisted change that the server should hear of.
     """
 
-    def __init__(
-        self, state: AgentState, store: StateStore, perform: Perform, report: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, state: AgentState, store: StateStore, perform: Perform, report: Callable[[], None]) -> None:
         self.state = state
         self._store = store
         self._perform = perform
@@ -67,10 +64,6 @@ class Machine:
             async for event, done in self._receive:
                 await self._take(event)
                 done.set()
-
-    def start(self, tasks: TaskGroup) -> None:
-        """Run inside ``tasks``."""
-        tasks.start_soon(self.run)
 
     async def _take(self, event: AgentEvent) -> None:
         state, effects = step(self.state, event)

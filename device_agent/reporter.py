@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 
 import anyio
 
@@ -28,7 +27,7 @@ class Reporter:
     """Publishes whatever is new whenever it is poked, and everything unacknowledged after each connect."""
 
     def __init__(
-        self, device: str, broker: Broker, machine: Callable[[], Machine], installer: Installer, queue: TelemetryQueue
+        self, device: str, broker: Broker, machine: Machine, installer: Installer, queue: TelemetryQueue
     ) -> None:
         self._device = device
         self._broker = broker
@@ -50,7 +49,7 @@ class Reporter:
 
     async def acknowledged(self, ack: Ack) -> None:
         """The server stored things."""
-        await self._machine().post(Acked(time.time(), ack.events))
+        await self._machine.post(Acked(time.time(), ack.events))
         try:
             self._queue.ack(ack.telemetry)
         except StorageError as error:
@@ -77,10 +76,10 @@ class Reporter:
 
     def state(self, *, online: bool = True) -> ReportedState:
         """What we say of ourselves."""
-        return reported_state(self._device, self._machine().state, self._installer, online=online)
+        return reported_state(self._device, self._machine.state, self._installer, online=online)
 
     async def _publish(self) -> None:
-        machine = self._machine()
+        machine = self._machine
         if machine.state.seq != self._state_seq:
             seq = machine.state.seq
             if await self._broker.publish(Channel.STATE, encode(self.state()), retain=True):

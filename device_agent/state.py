@@ -75,7 +75,7 @@ class AgentState:
 
 @dataclass(frozen=True, slots=True)
 class Booted:
-    """The process begins, before it loads any model: a version that ends it while it loads must not escape the count."""
+    """The process begins and has loaded no model yet, so a version that ends it while loading is counted too."""
 
     at: float
 
@@ -164,7 +164,7 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class SelfTested:
     """The golden vectors gave what they must; ``baseline`` is the running version's median probe cost."""
 
     at: float
@@ -230,7 +230,7 @@ AgentEvent = (
     | Downloaded
     | Verified
     | Installed
-    | Tested
+    | SelfTested
     | Switched
     | Judged
     | Committed
@@ -300,7 +300,7 @@ TRANSITIONS: Mapping[Phase, Mapping[type, tuple[Phase, ...]]] = {
     _P.SELF_TEST: {
         Booted: (_P.SELF_TEST, _P.IDLE),
         Started: (_P.SELF_TEST,),
-        Tested: (_P.SWITCH,),
+        SelfTested: (_P.SWITCH,),
         Failed: (_P.IDLE,),
         Assigned: (_P.SELF_TEST, *_TAKING),
     },
@@ -333,7 +333,7 @@ TRANSITIONS: Mapping[Phase, Mapping[type, tuple[Phase, ...]]] = {
     },
 }
 
-_NEWS_OF_WORK = (Downloaded, Verified, Installed, Tested, Switched, Judged, Committed, Reverted, Failed)
+_NEWS_OF_WORK = (Downloaded, Verified, Installed, SelfTested, Switched, Judged, Committed, Reverted, Failed)
 
 
 def step(state: AgentState, event: AgentEvent) -> Step:
@@ -487,7 +487,7 @@ def _installed(state: AgentState, event: Installed) -> Step:
     return _go(state, _P.SELF_TEST)
 
 
-def _tested(state: AgentState, event: Tested) -> Step:
+def _tested(state: AgentState, event: SelfTested) -> Step:
     assert state.job is not None
     return _go(replace(state, job=replace(state.job, baseline=event.baseline)), _P.SWITCH)
 
@@ -623,7 +623,7 @@ _HANDLERS: Mapping[type, _Handler] = {
     Downloaded: _downloaded,
     Verified: _verified,
     Installed: _installed,
-    Tested: _tested,
+    SelfTested: _tested,
     Switched: _switched,
     Judged: _judged,
     Committed: _committed,

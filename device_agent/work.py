@@ -32,7 +32,7 @@ from device_agent.state import (
     Noted,
     Reverted,
     Switched,
-    Tested,
+    SelfTested,
     Verified,
     Work,
 )
@@ -151,7 +151,7 @@ class Worker:
 
     async def _self_test(self, job: Job) -> AgentEvent:
         await to_thread.run_sync(self._installer.self_test, job)
-        return Tested(time.time(), _counter(job), await self._baseline())
+        return SelfTested(time.time(), _counter(job), await self._baseline())
 
     async def _baseline(self) -> float | None:
         """A version whose own probes fail gives no baseline; that must not keep its successor away."""

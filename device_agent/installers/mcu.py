@@ -237,5 +237,5 @@ def _fell_back(info: BoardInfo, slot: Slot) -> BoardFellBack | SelfTestMismatch:
     if verdict is Verdict.SELFTEST:
         return SelfTestMismatch(f"the board's own self-test of slot {slot} failed; it runs {info.running or 'nothing'}")
     return BoardFellBack(
-        f"the board gave slot {slot} up ({verdict.name}, after {info.last_cause.name}); it runs {info.running or 'none'}"
+        f"the board gave slot {slot} up ({verdict.name}, {info.last_cause.name}); it runs {info.running or 'nothing'}"
     )
