@@ -50,8 +50,8 @@ def augment(split: Split, how: Augmentation, seed: int) -> Split:
 
 def _changed(x: FloatArray, how: Augmentation, random: np.random.Generator) -> FloatArray:
     cases, _, _, channels = x.shape
-    shifts = random.integers(-how.shift, how.shift, cases, endpoint=True)
-    shifted = np.stack([np.roll(case, shift, axis=0) for case, shift in zip(x, shifts, strict=True)])
+    shifts: list[int] = random.integers(-how.shift, how.shift, size=(cases,), endpoint=True).tolist()
+    shifted = np.stack([np.roll(x[index], shift, axis=0) for index, shift in enumerate(shifts)])
     scale = random.uniform(1 - how.scale, 1 + how.scale, (cases, 1, 1, channels))
     return (shifted * scale + random.normal(0.0, how.noise, x.shape)).astype(np.float32)
 

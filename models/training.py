@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from flota.files import sha256_hex, write_atomic
+from flota.keras_backend import load_keras, tool_versions
 from flota.statistics import wilson_interval
 from flota.workspace import DATA_FILE, NETWORK_FILE, Epoch, TestResult, TrainingRecord, Workspace, WorkspaceError
-from models.backend import load_keras, tool_versions
 from models.datasets import Dataset, Split, hold_out, load_dataset
 from models.errors import InvalidRecipe, TrainingFailed
 from models.preparation import Normalization, augment, fold
@@ -34,7 +34,7 @@ FloatModel = Any  # keras.Model; Keras ships no types
 class Progress(Protocol):
     """Told after every epoch."""
 
-    def __call__(self, epoch: int, epochs: int, values: Epoch) -> None:
+    def __call__(self, epoch: int, epochs: int, values: Epoch, /) -> None:
         """``epoch`` counts from 1 to ``epochs``."""
         ...
 
@@ -213,7 +213,7 @@ def _save(
         history=history,
         test=_test(model, job.data.test),
         gates=job.how.gates or job.recipe.gates,
-        tools=tool_versions(),
+        tools=tool_versions(("keras", "numpy", "tensorflow-cpu")),
         git_commit=_git_commit(),
         seconds=round(time.monotonic() - started, 2),
     )
@@ -243,7 +243,9 @@ def weights_digest(model: keras.Model) -> str:
 def _network_bytes(model: FloatModel) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NETWORK_FILE
-        model.save(path)
+        bare = load_keras().models.clone_model(model)  # without the optimizer's state
+        bare.set_weights(model.get_weights())
+        bare.save(path)
         return path.read_bytes()
 
 

@@ -1,10 +1,11 @@
-"""TensorFlow, loaded once, quietly, and made to give the same result on every run."""
+"""Keras on TensorFlow, loaded once, quietly, and made to give the same result on every run."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import logging
 import os
+from collections.abc import Sequence
 from types import ModuleType
 
 from flota.errors import MissingExtra
@@ -31,9 +32,9 @@ def load_keras() -> ModuleType:
     return keras  # type: ignore[no-any-return]
 
 
-def tool_versions() -> dict[str, str]:
-    """Versions of the packages that shape the weights."""
-    return {package: _version(package) for package in ("keras", "numpy", "tensorflow-cpu")}
+def tool_versions(packages: Sequence[str]) -> dict[str, str]:
+    """Version of each of ``packages`` (names as on PyPI), ``unknown`` for one that is not installed."""
+    return {package: _version(package) for package in packages}
 
 
 def _version(package: str) -> str:
