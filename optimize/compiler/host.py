@@ -45,12 +45,12 @@ def build_host_library(compiled: CompiledModel, out_dir: Path, *, sanitize: bool
     return target
 
 
-def compile_shared(sources: list[Path], library: Path, *, sanitize: bool) -> Path:
-    """Run the host's C compiler on ``sources``; returns ``library``."""
+def compile_shared(sources: list[Path], library: Path, *, sanitize: bool, extra: tuple[str, ...] = ()) -> Path:
+    """Run the host's C compiler on ``sources`` with the flags of this module, then ``extra``; returns ``library``."""
     gcc = shutil.which("gcc")
     if gcc is None:
         raise CompilerMissing("no C compiler: gcc is not on the path", hint="apt-get install gcc")
-    flags = FLAGS + (SANITIZE_FLAGS if sanitize else ())
+    flags = FLAGS + (SANITIZE_FLAGS if sanitize else ()) + extra
     command = [gcc, *flags, f"-I{FIRMWARE / 'include'}", *map(str, sources), "-o", str(library)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)

@@ -1,12 +1,13 @@
 """The arena planner: where every tensor lives, decided at compile time.
 
-Greedy by size (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5.3): the
-largest buffer first, each at the lowest offset that is free during its whole life. Scratch of an operator would be a
-buffer that lives for that one step.
+Greedy (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5): one buffer after
+the other, each at the lowest offset that is free during its whole life. The order decides how good the plan is, so a few
+are tried. Scratch of an operator would be a buffer that lives for that one step.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 ALIGNMENT = 4
@@ -35,8 +36,25 @@ class Plan:
 
 
 def plan_arena(buffers: tuple[Buffer, ...], alignment: int = ALIGNMENT) -> Plan:
-    """Place ``buffers`` so that no two that are alive together share a byte; offsets are multiples of ``alignment``."""
-    order = sorted(range(len(buffers)), key=lambda i: (-buffers[i].size, buffers[i].first, i))
+    """Place ``buffers`` so that no two that are alive together share a byte; offsets are multiples of ``alignment``.
+
+    The smallest plan over ``ORDERS`` wins, the earlier order where two are equal.
+    """
+    numbers = range(len(buffers))
+    plans = (_place(buffers, sorted(numbers, key=lambda i: (*key(buffers[i]), i)), alignment) for key in ORDERS)
+    return min(plans, key=lambda plan: plan.arena_bytes)
+
+
+ORDERS: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
+    lambda buffer: (-buffer.size, buffer.first),
+    lambda buffer: (buffer.first, -buffer.size),
+    lambda buffer: (-buffer.size * (buffer.last - buffer.first + 1),),
+)
+"""Largest first; in order of birth; largest in bytes times steps first."""
+
+
+def _place(buffers: tuple[Buffer, ...], order: list[int], alignment: int) -> Plan:
+    """Each buffer of ``order`` in turn at the lowest offset that is free during its whole life."""
     placed: dict[int, int] = {}
     for index in order:
         taken = sorted(

@@ -1,0 +1,58 @@
+"""Runs every model of a sanitized library on its inputs; started with libasan preloaded, standard library only.
+
+Usage: sanitized_runner.py LIBRARY FOLDER COUNT. FOLDER/i/inputs holds the samples of model i one after another; its
+outputs go to FOLDER/i/outputs. The arena is a heap block of exactly the size the model asks for, so AddressSanitizer
+sees every byte outside it.
+"""
+
+import ctypes
+import sys
+from pathlib import Path
+
+
+class Slot(ctypes.Structure):
+    _fields_ = (("offset", ctypes.c_uint32), ("bytes", ctypes.c_uint32))
+
+
+class Model(ctypes.Structure):
+    _fields_ = (
+        ("abi", ctypes.c_uint32),
+        ("arena_bytes", ctypes.c_uint32),
+        ("input_count", ctypes.c_uint32),
+        ("output_count", ctypes.c_uint32),
+        ("inputs", ctypes.POINTER(Slot)),
+        ("outputs", ctypes.POINTER(Slot)),
+        ("invoke", ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)),
+    )
+
+
+def run(model, folder, allocate, free):
+    data = (folder / "inputs").read_bytes()
+    inputs = model.inputs[: model.input_count]
+    outputs = model.outputs[: model.output_count]
+    assert model.abi == 1
+    with (folder / "outputs").open("wb") as out:
+        at = 0
+        while at < len(data):
+            arena = allocate(16, model.arena_bytes)
+            ctypes.memset(arena, 0xA5, model.arena_bytes)
+            for slot in inputs:
+                ctypes.memmove(arena + slot.offset, data[at : at + slot.bytes], slot.bytes)
+                at += slot.bytes
+            assert model.invoke(arena) == 0
+            for slot in outputs:
+                out.write(ctypes.string_at(arena + slot.offset, slot.bytes))
+            free(arena)
+
+
+def main():
+    library, folder, count = ctypes.CDLL(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    libc = ctypes.CDLL(None)
+    libc.memalign.restype = ctypes.c_void_p
+    libc.memalign.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    for index in range(count):
+        run(Model.in_dll(library, f"flota_model_{index}"), folder / str(index), libc.memalign, libc.free)
+
+
+main()
