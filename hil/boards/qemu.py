@@ -200,7 +200,7 @@ class QemuBoard:
             *("-icount", "shift=0"),
             *("-kernel", str(self._firmware_elf)),
             *("-display", "none", "-nodefaults", "-no-user-config"),
-            *("-chardev", f"socket,id=uart0,fd={serial_fd},server=on,wait=off", "-serial", "chardev:uart0"),
+            *("-chardev", f"socket,id=uart0,fd={serial_fd},server=on,wait=off,nodelay=on", "-serial", "chardev:uart0"),
             *("-chardev", f"socket,id=qmp,fd={monitor_fd}", "-mon", "chardev=qmp,mode=control"),
         ]
 
