@@ -1,8 +1,8 @@
 """The arena planner: where every tensor lives, decided at compile time.
 
-Greedy (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5): one buffer after
-the other, each at the lowest offset that is free during its whole life. The order decides how good the plan is, so a few
-are tried. Scratch of an operator would be a buffer that lives for that one step.
+Greedy (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5): one buffer
+after the other, each at the lowest offset that is free during its whole life. The order decides how good the plan is,
+so a few are tried. Scratch of an operator would be a buffer that lives for that one step.
 """
 
 from __future__ import annotations

@@ -1,0 +1,172 @@
+"""What the compiler cannot compile is refused by name, position and what to do; what exporters leave behind is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as s
+from host_models import load, random_samples, reference, run
+from tflite_builder import Builder, options, small_model
+
+from optimize.compiler import build_host_library, compile_tflite
+from optimize.errors import CompilerMissing, InvalidModel, UnsupportedOperator
+
+
+def one_op(name: str, table: Any = None, *, dtype: str = "int8", out: tuple[int, ...] = (1, 4)) -> bytes:
+    b = Builder()
+    x = b.tensor((1, 4), dtype, scale=0.5)
+    relu = b.op("RELU", [x], b.tensor((1, 4), dtype, scale=0.5))
+    return b.build([x], [b.op(name, [relu], b.tensor(out, dtype, scale=0.5), table)])
+
+
+def test_an_operator_without_code_is_named_with_its_position_and_a_way_out() -> None:
+    with pytest.raises(UnsupportedOperator, match=r"operator 1 \(HARD_SWISH\)") as caught:
+        compile_tflite(one_op("HARD_SWISH"), name="m")
+    assert "cortex-m4f-tflm" in caught.value.hint
+    assert "CONV_2D" in caught.value.hint
+
+
+def test_a_custom_operator_is_named() -> None:
+    model = s.ModelT.InitFromObj(s.Model.GetRootAs(one_op("CUSTOM"), 0))
+    model.operatorCodes[1].customCode = "MyOp"
+    import flatbuffers
+
+    packer = flatbuffers.Builder(0)
+    packer.Finish(model.Pack(packer), b"TFL3")
+    with pytest.raises(UnsupportedOperator, match=r"operator 1 \(CUSTOM 'MyOp'\)"):
+        compile_tflite(bytes(packer.Output()), name="m")
+
+
+def test_float_operators_are_refused_by_type() -> None:
+    with pytest.raises(UnsupportedOperator, match=r"operator 0 \(RELU\): .*float32") as caught:
+        compile_tflite(one_op("RELU", dtype="float32"), name="m")
+    assert "full int8" in caught.value.hint
+
+
+def test_several_subgraphs_are_refused() -> None:
+    model = s.ModelT.InitFromObj(s.Model.GetRootAs(small_model(), 0))
+    model.subgraphs.append(model.subgraphs[0])
+    import flatbuffers
+
+    packer = flatbuffers.Builder(0)
+    packer.Finish(model.Pack(packer), b"TFL3")
+    with pytest.raises(InvalidModel, match="2 subgraphs"):
+        compile_tflite(bytes(packer.Output()), name="m")
+
+
+def test_an_open_axis_that_is_not_the_batch_is_refused() -> None:
+    b = Builder()
+    x = b.tensor((1, 1, 4), scale=0.5, signature=(1, -1, 4))
+    y = b.op("RELU", [x], b.tensor((1, 1, 4), scale=0.5))
+    with pytest.raises(InvalidModel, match="not the batch"):
+        compile_tflite(b.build([x], [y]), name="m")
+
+
+def test_weights_computed_at_run_time_are_refused() -> None:
+    b = Builder()
+    x, w = b.tensor((1, 4), scale=0.5), b.tensor((2, 4), scale=0.5)
+    y = b.op("FULLY_CONNECTED", [x, w], b.tensor((1, 2), scale=0.5), options("FullyConnectedOptions"))
+    with pytest.raises(UnsupportedOperator, match="weights are computed at run time"):
+        compile_tflite(b.build([x, w], [y]), name="m")
+
+
+def test_a_sum_that_leaves_32_bits_is_refused() -> None:
+    b = Builder()
+    x = b.tensor((1, 4), scale=0.5)
+    w = b.tensor((1, 4), scale=0.5, data=np.full((1, 4), 127, np.int8))
+    bias = b.tensor((1,), "int32", scale=0.25, data=np.array([2**31 - 1], np.int32))
+    y = b.op("FULLY_CONNECTED", [x, w, bias], b.tensor((1, 1), scale=0.5), options("FullyConnectedOptions"))
+    with pytest.raises(InvalidModel, match="leave 32 bits"):
+        compile_tflite(b.build([x], [y]), name="m")
+
+
+def test_a_wrong_output_shape_is_refused() -> None:
+    with pytest.raises(InvalidModel, match=r"operator 1 \(SOFTMAX\): input \[1, 4\], output \[1, 5\]"):
+        compile_tflite(one_op("SOFTMAX", options("SoftmaxOptions", beta=1.0), out=(1, 5)), name="m")
+
+
+def test_an_operand_defined_too_late_is_refused() -> None:
+    b = Builder()
+    x, late = b.tensor((1, 4), scale=0.5), b.tensor((1, 4), scale=0.5)
+    y = b.op("RELU", [late], b.tensor((1, 4), scale=0.5))
+    b.op("RELU", [x], late)
+    with pytest.raises(InvalidModel, match="before it is computed"):
+        compile_tflite(b.build([x], [y, late]), name="m")
+
+
+def test_the_shape_arithmetic_of_an_open_batch_is_dropped(tmp_path: Path) -> None:
+    """SHAPE -> PACK -> RESHAPE, as Keras exports a Flatten with an open batch; only the RELU needs code."""
+    b = Builder()
+    x = b.tensor((1, 2, 3), scale=0.5, signature=(-1, 2, 3))
+    shape = b.op("SHAPE", [x], b.tensor((3,), "int32"))
+    packed = b.op("PACK", [shape, b.constant([6])], b.tensor((2,), "int32"))
+    flat = b.op("RESHAPE", [x, packed], b.tensor((1, 6), scale=0.5), options("ReshapeOptions"))
+    model = b.build([x], [b.op("RELU", [flat], b.tensor((1, 6), scale=0.25, zero_point=-128))])
+    compiled = compile_tflite(model, name="m")
+    assert compiled.operators == ("RELU",)
+    library = load(build_host_library(compiled, tmp_path))
+    assert run(library, [np.arange(-3, 3, dtype=np.int8)]) == [
+        np.array([-128] * 3 + [-128, -126, -124], np.int8).tobytes()
+    ]
+
+
+def test_a_reshape_of_an_input_is_an_output_without_code(tmp_path: Path) -> None:
+    b = Builder()
+    x = b.tensor((1, 6), scale=0.5)
+    model = b.build(
+        [x], [b.op("RESHAPE", [x, b.constant([2, 3])], b.tensor((2, 3), scale=0.5), options("ReshapeOptions"))]
+    )
+    compiled = compile_tflite(model, name="m")
+    assert compiled.operators == compiled.kernel_sources == ()
+    assert compiled.arena_bytes == 8
+    samples = random_samples(compiled, 3, seed=1)
+    library = load(build_host_library(compiled, tmp_path))
+    assert [run(library, sample) for sample in samples] == reference(model, samples)
+
+
+def test_a_pad_is_fused_into_its_convolution() -> None:
+    b = Builder()
+    x = b.tensor((1, 4, 4, 1), scale=0.5, zero_point=3)
+    padded = b.tensor((1, 6, 6, 1), scale=0.5, zero_point=3)
+    b.op("PAD", [x, b.constant([0, 0, 1, 1, 1, 1, 0, 0], (4, 2))], padded)
+    w = b.tensor((1, 3, 3, 1), scale=0.5, data=np.ones((1, 3, 3, 1), np.int8))
+    table = options("Conv2DOptions", padding=1, strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1)
+    y = b.op("CONV_2D", [padded, w], b.tensor((1, 4, 4, 1), scale=4.0), table)
+    compiled = compile_tflite(b.build([x], [y]), name="m")
+    assert compiled.operators == ("CONV_2D",)
+    assert b".pad_y = 1, .pad_x = 1" in compiled.files["model.c"]
+
+
+def test_float_inputs_saturate_and_nan_is_the_zero_point(tmp_path: Path) -> None:
+    b = Builder()
+    x = b.tensor((1, 8), "float32")
+    model = b.build([x], [b.op("QUANTIZE", [x], b.tensor((1, 8), scale=0.5, zero_point=-7))])
+    library = load(build_host_library(compile_tflite(model, name="m"), tmp_path))
+    values = np.array([[0.0, 0.25, -0.25, 0.2499, 1e30, -1e30, np.inf, np.nan]], np.float32)
+    assert np.frombuffer(run(library, [values])[0], np.int8).tolist() == [-7, -6, -8, -7, 127, -128, 127, -7]
+
+
+def test_names_cannot_leave_their_comment(tmp_path: Path) -> None:
+    compiled = compile_tflite(small_model(), name='*/ #error "\\\n/* é')
+    assert "é" not in compiled.files["model.c"].decode()
+    build_host_library(compiled, tmp_path)
+
+
+def test_a_missing_compiler_is_said_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = compile_tflite(small_model(), name="m")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CompilerMissing) as caught:
+        build_host_library(compiled, tmp_path / "out")
+    assert caught.value.hint == "apt-get install gcc"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_misaligned_arena_is_refused_by_the_model(tmp_path: Path) -> None:
+    library = load(build_host_library(compile_tflite(small_model(), name="m"), tmp_path))
+    assert library.invoke(None) == -1
+    raw = np.zeros(library.arena_bytes + 32, np.uint8)
+    assert library.invoke(raw.ctypes.data - raw.ctypes.data % 16 + 17) == -1
+    assert not raw.any()
