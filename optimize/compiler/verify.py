@@ -16,7 +16,7 @@ from optimize.compiler.geometry import conv_output, conv_padding
 from optimize.compiler.ir import Graph, Op, Tensor
 from optimize.errors import InvalidModel
 
-HINT = "the file is damaged or was written by a broken converter; export the model again"
+HINT = "the file is damaged or leaves shapes open; export the model again, with a fixed batch size of 1"
 Operands = tuple[Tensor, ...]
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from host_models import Kernels, build_kernels, compile_tflite, random_samples, reference, run_sanitized
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from random_graphs import graphs
+from tflite_builder import small_model
+
+from optimize.compiler import CompiledModel
+from optimize.errors import OptimizeError
 
 GRAPHS_PER_BATCH = 16
 SAMPLES = 6
@@ -36,3 +42,25 @@ def check(kernels: Kernels, models: list[bytes]) -> None:
 @given(models=st.lists(graphs(), min_size=GRAPHS_PER_BATCH, max_size=GRAPHS_PER_BATCH))
 def test_random_graphs_give_the_interpreters_bytes(kernels: Kernels, models: list[bytes]) -> None:
     check(kernels, models)
+
+
+def damaged_models(count: int) -> list[CompiledModel]:
+    """What the compiler makes of a damaged file it still accepts: other weights, scales, strides, paddings, beta."""
+    model, rng, accepted = small_model(), random.Random(9), {}
+    while len(accepted) < count:
+        data = bytearray(model)
+        for _ in range(rng.choice((1, 2, 4))):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        try:
+            compiled = compile_tflite(bytes(data), name="damaged")
+        except OptimizeError:
+            continue
+        accepted[compiled.files["model.c"]] = compiled
+    return list(accepted.values())
+
+
+def test_a_damaged_model_that_compiles_runs_without_touching_foreign_memory(kernels: Kernels) -> None:
+    compiled = damaged_models(40)
+    samples = [random_samples(item, 4, seed) for seed, item in enumerate(compiled)]
+    outputs = run_sanitized(kernels, compiled, samples, "damaged")
+    assert [len(rows) for rows in outputs] == [4] * len(compiled)
