@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from statistics import median
 
 from anyio import to_thread
 
 from device_agent.errors import BoardAbsent, NoModel
 from device_agent.health import BASELINE_PROBES, Window
-from device_agent.installers.base import Answer, Installer, Model, ModelClosed, outputs_match
+from device_agent.installers.base import Installer, Model, ModelClosed, outputs_match
 from flota.errors import FlotaError
+from flota.runtimes import RuntimeFailure
 
 BURST_PROBES = {"ms": 10, "instructions": 4}
 """Probes in one burst, by unit; the first of a burst finds cold caches, so on Linux its cost does not count."""
+
+MAX_BURSTS = 20
 
 
 class Host:
@@ -61,47 +65,65 @@ class Host:
             BoardAbsent: The device cannot be asked; nothing was counted for that.
         """
         model = self._model()
-        for number in range(BURST_PROBES[model.unit]):
-            case, expected = model.golden[number % len(model.golden)]
-            try:
-                answer = await to_thread.run_sync(model.infer, case)
-            except ModelClosed:
-                return
-            except BoardAbsent:
-                raise
-            except FlotaError as error:
-                self.window.count(error=error.message)
-                continue
-            self._count_probe(model, answer, expected, warm=number > 0)
+        probes = await to_thread.run_sync(_burst, model)
+        if self.model is not model:
+            return
+        for probe in probes:
+            if probe.error:
+                self.window.count(error=probe.error)
+            elif probe.warm or not probe.matches:
+                self.window.probed(probe.cost, matches=probe.matches)
+            else:
+                self.window.count()
 
     async def baseline(self) -> float | None:
         """Median cost of at least ``BASELINE_PROBES`` probes of what serves now, in its unit; None: nothing serves.
 
         Raises:
-            FlotaError: A probe failed.
+            FlotaError: The device cannot be asked, or most probes failed.
         """
         model = self.model
-        if model is None or not model.golden:
+        if model is None:
             return None
         costs: list[float] = []
-        while len(costs) < BASELINE_PROBES:
-            for number in range(BURST_PROBES[model.unit]):
-                answer = await to_thread.run_sync(model.infer, model.golden[number % len(model.golden)][0])
-                if number > 0 or model.unit != "ms":
-                    costs.append(answer.cost)
-        return median(costs)
-
-    def _count_probe(self, model: Model, answer: Answer, expected: bytes, *, warm: bool) -> None:
-        matches = outputs_match(model.manifest, expected, answer.outputs)
-        if warm or model.unit != "ms" or not matches:
-            self.window.probed(answer.cost, matches=matches)
-        else:
-            self.window.count()
-        if model.unit == "ms":
-            self.window.latencies_ms.append(answer.cost)
+        for _ in range(MAX_BURSTS):
+            probes = await to_thread.run_sync(_burst, model)
+            costs += [probe.cost for probe in probes if probe.warm and not probe.error]
+            if len(costs) >= BASELINE_PROBES:
+                return median(costs)
+        raise RuntimeFailure(f"{model.manifest.model} {model.manifest.version} fails its own probes")
 
     def _model(self) -> Model:
         model = self.model
         if model is None:
             raise NoModel("no model is installed", hint="assign one with a rollout")
         return model
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """One golden input that was run. ``warm``: its cost is comparable; ``error``: what went wrong instead."""
+
+    cost: float
+    matches: bool
+    warm: bool
+    error: str = ""
+
+
+def _burst(model: Model) -> list[_Probe]:
+    """Golden inputs one right after the other, in one go, so that threads taking turns are not what is measured."""
+    probes: list[_Probe] = []
+    for number in range(BURST_PROBES[model.unit]):
+        case, expected = model.golden[number % len(model.golden)]
+        try:
+            answer = model.infer(case)
+        except ModelClosed:
+            break
+        except BoardAbsent:
+            raise
+        except FlotaError as error:
+            probes.append(_Probe(0.0, matches=False, warm=False, error=error.message))
+            continue
+        matches = outputs_match(model.manifest, expected, answer.outputs)
+        probes.append(_Probe(answer.cost, matches, warm=number > 0 or model.unit != "ms"))
+    return probes

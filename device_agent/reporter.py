@@ -18,7 +18,7 @@ from flota.messages import Ack, EventBatch, ReportedState, encode
 from flota.topics import Channel
 
 logger = logging.getLogger(__name__)
-RESEND_S = 30.0
+RESEND_S = 10.0
 EVENTS_A_BATCH = 64
 _IN_FLIGHT_BATCHES = 8
 

@@ -31,8 +31,8 @@ from device_agent.state import (
     Judged,
     Noted,
     Reverted,
-    Switched,
     SelfTested,
+    Switched,
     Verified,
     Work,
 )

@@ -1,6 +1,6 @@
 """Small real bundles for the agent's tests: int8 LiteRT models made with the flatbuffers schema, in milliseconds.
 
-A model is a chain of fully connected layers with weights from a seed; its golden outputs come from the real interpreter.
+A model is a chain of fully connected layers with weights from a seed; its golden outputs are the real interpreter's.
 ``width`` and ``layers`` make it as slow as a test wants. Imports nothing that is heavy, so that a child process starts
 quickly.
 """
