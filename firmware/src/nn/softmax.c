@@ -101,11 +101,13 @@ static void softmax_row(const flota_nn_softmax_t *s, const int8_t *input, int8_t
     const int32_t zeros = leading_zeros((uint32_t)sum);
     const int32_t scale = one_over_one_plus((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
     const int32_t exponent = SUM_INTEGER_BITS - zeros + 31 - 8;
+    /* With 512 classes or more all may be so unlikely that they round to zero; the interpreter aborts there. */
+    const int32_t vanishing = exponent > 31;
 
     for (int32_t i = 0; i < s->depth; i++) {
         int32_t stored = INT8_MIN;
 
-        if (input[i] - max >= s->diff_min) {
+        if (!vanishing && input[i] - max >= s->diff_min) {
             const int32_t probability = high_multiply(scale, exp_of_difference(s, input[i] - max));
 
             stored = clamp(rounding_divide(probability, exponent) + INT8_MIN, INT8_MIN, INT8_MAX);

@@ -52,6 +52,9 @@ from optimize.errors import InvalidModel, UnsupportedOperator
 QUANT_HINT = "convert the model with full int8 quantization"
 SCALE_HINT = "check the representative data set the model was quantized with"
 
+SAME_SCALE_TOLERANCE = 1e-6
+"""How far apart scales may be that the interpreter takes for equal where an operator keeps its input's scale."""
+
 
 def lower(graph: Graph) -> Graph:
     """Replace each payload by a kernel call; weights and biases move into the call.
@@ -64,19 +67,15 @@ def lower(graph: Graph) -> Graph:
 
 
 def _lower_op(graph: Graph, op: Op) -> Op:
-    inputs = tuple(graph.tensors[graph.storage(i)] if _is_constant(graph, i) else graph.tensors[i] for i in op.inputs)
-    # An alias of a constant keeps its own shape and quantization but has the owner's data.
-    inputs = tuple(
-        replace(graph.tensors[index], data=tensor.data, alias_of=None)
-        for index, tensor in zip(op.inputs, inputs, strict=True)
-    )
+    inputs = tuple(_with_data(graph, index) for index in op.inputs)
     call = LOWERINGS[type(op.payload)](op, inputs, graph.tensors[op.outputs[0]])
     weighted = isinstance(call, ConvCall | DepthwiseCall | FullyConnectedCall)
     return replace(op, payload=call, inputs=op.inputs[:1] if weighted else op.inputs)
 
 
-def _is_constant(graph: Graph, index: int) -> bool:
-    return graph.tensors[graph.storage(index)].data is not None
+def _with_data(graph: Graph, index: int) -> Tensor:
+    """A tensor with its own shape and the data of the constant it may be an alias of."""
+    return replace(graph.tensors[index], data=graph.tensors[graph.storage(index)].data, alias_of=None)
 
 
 def _quant(op: Op, tensor: Tensor) -> tuple[float, int]:
@@ -153,8 +152,10 @@ def _weights(op: Op, inputs: tuple[Tensor, ...]) -> tuple[bytes, tuple[int, ...]
     return weights, tuple(int(value) for value in bias)
 
 
-def _channel_requantize(op: Op, inputs: tuple[Tensor, ...], output: Tensor, axis: int) -> Requantize:
-    """Scales per output channel (in double) of a convolution."""
+def _channel_requantize(
+    op: Op, activation: ir.Activation, inputs: tuple[Tensor, ...], output: Tensor, axis: int
+) -> Requantize:
+    """Factors per output channel, along ``axis`` of the weights; computed in double."""
     in_scale, _ = _quant(op, inputs[0])
     out_scale, out_zero = _quant(op, output)
     quant = inputs[1].quant
@@ -163,7 +164,7 @@ def _channel_requantize(op: Op, inputs: tuple[Tensor, ...], output: Tensor, axis
     if len(quant.scales) not in (1, channels) or (len(quant.scales) > 1 and quant.axis != axis):
         raise InvalidModel(f"{op.label}: {len(quant.scales)} weight scales for {channels} channels", hint=QUANT_HINT)
     pairs = [_multiplier(op, in_scale * scale / out_scale) for scale in quant.scales]
-    return _requantize(pairs, out_zero, _clamp(op, op.payload.activation, output))  # type: ignore[union-attr]
+    return _requantize(pairs, out_zero, _clamp(op, activation, output))
 
 
 def _requantize(pairs: list[tuple[int, int]], offset: int, clamp: tuple[int, int]) -> Requantize:
@@ -184,6 +185,7 @@ def _check_sums(op: Op, weights: np.ndarray[Any, Any], bias: tuple[int, ...] | N
 
 
 def _conv(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ConvCall:
+    assert isinstance(op.payload, ir.Conv2D)
     weights, bias = _weights(op, inputs)
     _, zero_point = _quant(op, inputs[0])
     filters, height, width, depth = inputs[1].shape
@@ -191,16 +193,17 @@ def _conv(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ConvCall:
     return ConvCall(
         input=_image(inputs[0]),
         output=_image(output),
-        window=_window(op.payload, _image(inputs[0]), (height, width)),  # type: ignore[arg-type]
+        window=_window(op.payload, _image(inputs[0]), (height, width)),
         group_channels=depth,
         input_offset=-zero_point,
-        requantize=_channel_requantize(op, inputs, output, axis=0),
+        requantize=_channel_requantize(op, op.payload.activation, inputs, output, axis=0),
         weights=weights,
         bias=bias,
     )
 
 
 def _depthwise(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> DepthwiseCall:
+    assert isinstance(op.payload, ir.DepthwiseConv2D)
     weights, bias = _weights(op, inputs)
     _, zero_point = _quant(op, inputs[0])
     _, height, width, channels = inputs[1].shape
@@ -208,9 +211,9 @@ def _depthwise(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> DepthwiseC
     return DepthwiseCall(
         input=_image(inputs[0]),
         output=_image(output),
-        window=_window(op.payload, _image(inputs[0]), (height, width)),  # type: ignore[arg-type]
+        window=_window(op.payload, _image(inputs[0]), (height, width)),
         input_offset=-zero_point,
-        requantize=_channel_requantize(op, inputs, output, axis=3),
+        requantize=_channel_requantize(op, op.payload.activation, inputs, output, axis=3),
         weights=weights,
         bias=bias,
     )
@@ -225,7 +228,7 @@ def _fully_connected(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> Full
     assert quant is not None
     assert isinstance(op.payload, ir.FullyConnected)
     if len(quant.scales) > 1:
-        requantize = _channel_requantize(op, inputs, output, axis=0)
+        requantize = _channel_requantize(op, op.payload.activation, inputs, output, axis=0)
     else:
         out_scale, out_zero = _quant(op, output)
         # One scale for all: the interpreter multiplies the two scales in float32 before it divides in double.
@@ -242,8 +245,9 @@ def _fully_connected(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> Full
     )
 
 
-def _require_same_quant(op: Op, tensor: Tensor, output: Tensor) -> None:
-    if _quant(op, tensor) != _quant(op, output):
+def _require_same_quant(op: Op, tensor: Tensor, output: Tensor, tolerance: float = 0.0) -> None:
+    (scale, zero_point), (out_scale, out_zero) = _quant(op, tensor), _quant(op, output)
+    if zero_point != out_zero or abs(scale - out_scale) > tolerance:
         raise UnsupportedOperator(
             f"{op.label}: {tensor.name} and {output.name} have different scales",
             hint="the interpreter refuses this too; convert the model again with a current converter",
@@ -252,7 +256,7 @@ def _require_same_quant(op: Op, tensor: Tensor, output: Tensor) -> None:
 
 def _pool(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> PoolCall:
     assert isinstance(op.payload, ir.Pool)
-    _require_same_quant(op, inputs[0], output)
+    _require_same_quant(op, inputs[0], output, SAME_SCALE_TOLERANCE)
     return PoolCall(
         kind=op.payload.kind,
         input=_image(inputs[0]),
@@ -404,7 +408,7 @@ def _relu_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
 
 
 def _relu6_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
-    _require_same_quant(op, source, output)
+    _require_same_quant(op, source, output, SAME_SCALE_TOLERANCE)
     low, high = _clamp(op, "RELU6", source)
     return tuple(min(max(x, low), high) for x in range(-128, 128))
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from optimize.compiler.ir import Dequantize, Graph, Op, Opaque, Payload, Quantize, Reshape
+from optimize.compiler.ir import (
+    Conv2D,
+    DepthwiseConv2D,
+    Dequantize,
+    FullyConnected,
+    Graph,
+    Op,
+    Opaque,
+    Payload,
+    Quantize,
+    Reshape,
+)
 from optimize.errors import UnsupportedOperator
 
 QUANTIZE_HINT = "convert the model with full int8 quantization (inference_input_type and output_type int8)"
@@ -36,13 +47,12 @@ def _check_types(graph: Graph, op: Op) -> None:
 
 def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """(types of each input, the last standing for all that follow; types of the outputs)."""
-    name = type(payload).__name__
     if isinstance(payload, Quantize):
         return (("float32",),), ("int8",)
     if isinstance(payload, Dequantize):
         return (("int8",),), ("float32",)
     if isinstance(payload, Reshape):
         return (("int8", "float32"),), ("int8", "float32")
-    if name in ("Conv2D", "DepthwiseConv2D", "FullyConnected"):
+    if isinstance(payload, Conv2D | DepthwiseConv2D | FullyConnected):
         return (("int8",), ("int8",), ("int32",)), ("int8",)
     return (("int8",),), ("int8",)

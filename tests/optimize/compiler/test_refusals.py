@@ -149,6 +149,19 @@ def test_float_inputs_saturate_and_nan_is_the_zero_point(tmp_path: Path) -> None
     assert np.frombuffer(run(library, [values])[0], np.int8).tolist() == [-7, -6, -8, -7, 127, -128, 127, -7]
 
 
+def test_a_flat_softmax_of_many_classes_rounds_to_zero(tmp_path: Path) -> None:
+    b = Builder()
+    x = b.tensor((1, 600), scale=0.5)
+    model = b.build(
+        [x],
+        [b.op("SOFTMAX", [x], b.tensor((1, 600), scale=1 / 256, zero_point=-128), options("SoftmaxOptions", beta=1.0))],
+    )
+    library = load(build_host_library(compile_tflite(model, name="m"), tmp_path))
+    assert set(run(library, [np.zeros((1, 600), np.int8)])[0]) == {0x80}
+    one_hot = np.where(np.arange(600) == 7, 100, -100).astype(np.int8)
+    assert run(library, [one_hot]) == reference(model, [[one_hot.reshape(1, 600)]])[0]
+
+
 def test_names_cannot_leave_their_comment(tmp_path: Path) -> None:
     compiled = compile_tflite(small_model(), name='*/ #error "\\\n/* é')
     assert "é" not in compiled.files["model.c"].decode()
