@@ -63,7 +63,8 @@ def command(
 def _watch() -> Iterator[Callable[[str], _Progress]]:
     """A progress line on standard error for each stage; nothing is drawn where that is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def begin(stage: str) -> _Progress:
             task = bars.add_task(stage, total=None)

@@ -19,7 +19,8 @@ from hil.bench.mcu import McuBench, bench_mcu
 from hil.bench.report import BenchReport, Subject
 from hil.bench.run import Watch, unwatched
 from hil.bench.subjects import McuSubject, find_bundle, installed_version, mcu_subject
-from hil.boards import find_board
+from hil.boards import EmulatedMcu, find_board
+from hil.boards.qemu import find_qemu
 
 MAX_RANDOM_CASES = 100
 _BENCH_VERSION = "0.0.0"
@@ -118,10 +119,11 @@ def bench(request: BenchRequest, *, compile_model: CompileModel, watch: Watch = 
     """
     resource = find_board(request.board)
     path = request.file or _file_named(request.name)
-    if not resource.emulated:
+    if not isinstance(resource, EmulatedMcu):
         path = path or find_bundle(request.workspace, request.name, "linux-litert", request.version)
         _refuse_tflite(path)
         return bench_host(path, inferences=request.inferences, warmup=request.warmup, watch=watch)
+    find_qemu(resource.program)
     path = path or find_bundle(request.workspace, request.name, "cortex-m4f-aot", request.version)
     subject = _subject(path, request, compile_model, watch)
     watch("build the firmware")

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hil.bench.report import LABELS, BenchReport, Change, Figure
+from hil.bench.report import LABELS, BenchReport, Change, Figure, Source
 
 
 def render_report(report: BenchReport) -> RenderableType:
     """Everything in a report that a reader wants first: what, where, the figures with their sources, the outputs."""
     subject = report.subject
     title = Text(f"{subject.model} {subject.version} ({subject.target}) on {report.board.name}", style="bold")
-    board = Text(f"{report.board.description}{' - emulated' if report.board.emulated else ''}")
+    board = Text(f"{report.board.description}{' (emulated)' if report.board.emulated else ''}")
     runs = Text(
         f"{report.inferences} inferences after {report.warmup} of warm-up; {subject.kind} {subject.sha256[:16]}…"
     )
-    return Group(title, board, runs, _figures_table(report), _outputs_line(report))
+    sources = _sources(report)
+    notes = [Text(f"  [{note}] {source.kind}, {source.where}: {source.how}") for source, note in sources.items()]
+    return Group(title, board, runs, _figures_table(report, sources), *notes, _outputs_line(report))
 
 
 def render_changes(changes: Sequence[Change]) -> Table:
@@ -44,20 +46,24 @@ def number(value: float, unit: str) -> str:
     return f"{value:.4g} ms" if unit == "ms" else f"{value:,.0f}{' B' if unit == 'bytes' else ''}"
 
 
-def _figures_table(report: BenchReport) -> Table:
+def _sources(report: BenchReport) -> dict[Source, int]:
+    """Every source once, numbered in the order of the figures."""
+    numbered: dict[Source, int] = {}
+    for figure in report.figures.values():
+        numbered.setdefault(figure.source, len(numbered) + 1)
+    return numbered
+
+
+def _figures_table(report: BenchReport, sources: Mapping[Source, int]) -> Table:
     table = Table(box=None, header_style="bold")
-    table.add_column("figure")
+    table.add_column("figure", overflow="fold")
     for column in ("median", "min", "p95", "max"):
-        table.add_column(column, justify="right")
-    table.add_column("source", overflow="fold")
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("source", no_wrap=True)
     for name, figure in report.figures.items():
         spread = [_optional(figure, reading) for reading in (figure.minimum, figure.p95, figure.maximum)]
-        table.add_row(
-            LABELS.get(name, name),
-            number(figure.value, figure.unit),
-            *spread,
-            f"{figure.source.kind}: {figure.source.how}",
-        )
+        note = f"{figure.source.kind} \\[{sources[figure.source]}]"
+        table.add_row(LABELS.get(name, name), number(figure.value, figure.unit), *spread, note)
     return table
 
 

@@ -17,16 +17,16 @@ SCHEMA_VERSION = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 LABELS: Mapping[str, str] = {
-    "instructions": "instructions per inference",
-    "latency": "latency per inference",
+    "instructions": "instructions",
+    "latency": "latency",
     "model_file": "model file",
-    "flash_model": "flash, model (code and weights)",
+    "flash_model": "flash, model",
     "flash_image": "flash, whole image",
     "flash_firmware": "flash, firmware",
-    "ram_static": "static RAM, firmware",
+    "ram_static": "RAM, static",
     "arena": "arena",
-    "stack": "stack, high-water mark",
-    "stack_model": "stack, of that the model",
+    "stack": "stack, peak",
+    "stack_model": "stack, model's part",
 }
 
 

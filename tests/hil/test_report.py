@@ -109,7 +109,8 @@ def test_what_people_read_names_source_and_outputs() -> None:
     console.print(render_changes(compare(report(), report(2000))))
     text = stream.getvalue()
     assert "emulated" in text
-    assert "counted: SysTick" in text
+    assert "counted [1]" in text
+    assert "[1] counted, qemu-mps2-an386: SysTick" in text
     assert "9 of 10 equal" in text
     assert "must be 0x01" in text
     assert "1.999" in text
