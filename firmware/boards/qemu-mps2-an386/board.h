@@ -42,6 +42,10 @@ void flota_watchdog_feed(void);
 int32_t flota_flash_erase(uint32_t offset);
 int32_t flota_flash_program(uint32_t offset, const uint8_t *data, uint32_t size);
 
+/* guard.c: what a model gone astray cannot write */
+void flota_guard_start(void);
+void flota_guard_flash(bool on);
+
 /* measure.c */
 void flota_measure_start(void);
 int32_t flota_measure_run(uint32_t entry, uint8_t *arena, flota_run_cost_t *cost);

@@ -16,27 +16,34 @@ int32_t flota_flash_erase(uint32_t offset)
     if (offset % FLOTA_SECTOR_BYTES != 0 || offset >= FLOTA_FLASH_BYTES) {
         return -FLOTA_STATUS_FLASH_FAILED;
     }
+    flota_guard_flash(false);
     for (uint32_t i = 0; i < FLOTA_SECTOR_BYTES / 4u; i++) {
         words[i] = 0xFFFFFFFFu;
     }
+    flota_guard_flash(true);
     return 0;
 }
 
 int32_t flota_flash_program(uint32_t offset, const uint8_t *data, uint32_t size)
 {
     volatile uint32_t *words = words_at(offset);
+    int32_t error = 0;
 
     if (offset % FLOTA_PROGRAM_BYTES != 0 || size % FLOTA_PROGRAM_BYTES != 0 || offset > FLOTA_FLASH_BYTES ||
         size > FLOTA_FLASH_BYTES - offset) {
         return -FLOTA_STATUS_FLASH_FAILED;
     }
-    for (uint32_t i = 0; i < size / 4u; i++) {
+    flota_guard_flash(false);
+    for (uint32_t i = 0; i < size / 4u && error == 0; i++) {
         const uint8_t *bytes = data + 4u * i;
 
         if (words[i] != 0xFFFFFFFFu) {
-            return -FLOTA_STATUS_FLASH_FAILED; /* not erased */
+            error = -FLOTA_STATUS_FLASH_FAILED; /* not erased */
+        } else {
+            words[i] =
+                (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
         }
-        words[i] = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
     }
-    return 0;
+    flota_guard_flash(true);
+    return error;
 }

@@ -89,6 +89,7 @@ int main(void)
     const flota_reset_info_t reset = flota_retained_boot();
     uint8_t byte;
 
+    flota_guard_start();
     flota_clock_start();
     flota_watchdog_start();
     flota_measure_start();
