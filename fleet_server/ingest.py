@@ -69,9 +69,9 @@ def store_telemetry(session: Session, device: str, batch: TelemetryBatch) -> Sto
         return Stored(0, None)
     values = [{"device": device, **point.model_dump()} for point in batch.points]
     new = _insert(session, TelemetryRow, values)
-    _acknowledge(row, "telemetry", [point.seq for point in batch.points])
+    known = _acknowledge(row, "telemetry", [point.seq for point in batch.points])
     session.add(row)
-    return Stored(new, Ack(telemetry=row.telemetry_ack, events=row.event_ack))
+    return Stored(new, _ack(row) if known else None)
 
 
 def store_events(session: Session, device: str, batch: EventBatch) -> Stored:
@@ -85,9 +85,9 @@ def store_events(session: Session, device: str, batch: EventBatch) -> Stored:
         return Stored(0, None)
     values = [{"device": device, **event.model_dump(mode="json")} for event in batch.events]
     new = _insert(session, EventRow, values)
-    _acknowledge(row, "event", [event.seq for event in batch.events])
+    known = _acknowledge(row, "event", [event.seq for event in batch.events])
     session.add(row)
-    return Stored(new, Ack(telemetry=row.telemetry_ack, events=row.event_ack))
+    return Stored(new, _ack(row) if known else None)
 
 
 def enforce_retention(session: Session, settings: Settings) -> int:
@@ -120,7 +120,12 @@ def _insert(session: Session, table: type[TelemetryRow] | type[EventRow], values
     return new
 
 
-def _acknowledge(row: DeviceRow, stream: Stream, sequence: Sequence[int]) -> None:
+def _ack(row: DeviceRow) -> Ack:
+    return Ack(telemetry=row.telemetry_ack, events=row.event_ack)
+
+
+def _acknowledge(row: DeviceRow, stream: Stream, sequence: Sequence[int]) -> bool:
+    """Move the stream's acknowledgement on; False where the batch left a gap behind it."""
     first, last = min(sequence), max(sequence)
     acked, gap = (row.telemetry_ack, row.telemetry_gap) if stream == "telemetry" else (row.event_ack, row.event_gap)
     if acked == 0 or first <= acked + 1 or first == gap:
@@ -131,3 +136,4 @@ def _acknowledge(row: DeviceRow, stream: Stream, sequence: Sequence[int]) -> Non
         row.telemetry_ack, row.telemetry_gap = acked, gap
     else:
         row.event_ack, row.event_gap = acked, gap
+    return not gap

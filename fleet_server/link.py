@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from fleet_server import assignments, ingest
 from fleet_server.broker import SERVICE, Broker
@@ -35,6 +37,7 @@ from flota.topics import FROM_DEVICE, Channel, parse_topic, subscription, topic
 _RETRY_S = 0.3
 _KEEPALIVE_S = 15
 _QOS = 1
+_SESSION_EXPIRY_S = 3600
 
 log = logging.getLogger("flota.link")
 
@@ -132,6 +135,8 @@ class Link:
             protocol=aiomqtt.ProtocolVersion.V5,
             keepalive=_KEEPALIVE_S,
             tls_context=tls,
+            clean_start=False,
+            properties=_session_properties(),
         ) as client:
             for channel in sorted(FROM_DEVICE):
                 await client.subscribe(subscription(channel), qos=_QOS)
@@ -192,6 +197,13 @@ class Link:
     def _mark(self, device: str, counter: int) -> None:
         with self._database.write() as session:
             assignments.mark_published(session, device, counter)
+
+
+def _session_properties() -> Properties:
+    """The broker keeps what devices say while we are away for a while."""
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = _SESSION_EXPIRY_S
+    return properties
 
 
 def _tls(broker: Broker) -> ssl.SSLContext:

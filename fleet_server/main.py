@@ -62,6 +62,7 @@ def run_server(folder: Path, *, port: int | None = None, ready_file: Path | None
         database = Database(config.database)
         try:
             database.migrate()
+            Broker(config, port=0).end_stale()  # first: it still listens on the port we are about to try
             ports, http, device = open_sockets(config, port)
             with http, device:
                 _run(_serve(config, ports, database, http, device, ready_file))
@@ -91,7 +92,6 @@ async def _serve(
     config: ServerConfig, ports: Ports, database: Database, http: socket, device: socket, ready_file: Path | None
 ) -> None:
     fleet = _assemble(config, ports, database)
-    fleet.broker.end_stale()
     fleet.broker.write_files(_revoked(database))
     operators, devices = operator_app(fleet), device_app(fleet)
     _mount_dashboard(operators, fleet)

@@ -71,6 +71,7 @@ def enrol(database: Database, authority: CertificateAuthority, token: str, csr_p
         row.used_at = device.enrolled_at = time.time()
         device.certificate_serial = serial_of(certificate)
         device.online, device.state_seq, device.state_at, device.state_json = False, 0, 0.0, ""
+        device.telemetry_ack = device.event_ack = device.telemetry_gap = device.event_gap = 0
         session.add_all([row, device])
         audit.record(session, device.name, "device.enrol", device.name, {"serial": device.certificate_serial})
         return device.name, certificate
