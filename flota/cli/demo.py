@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -60,6 +61,7 @@ def _play(where: Path, console: Console, *, keep: bool) -> Ending:
     from flota.demo.processes import Children
     from flota.demo.scenario import Scenario
 
+    signal.signal(signal.SIGTERM, _terminated)
     children = Children(where)
     left_up = False
     try:
@@ -70,6 +72,11 @@ def _play(where: Path, console: Console, *, keep: bool) -> Ending:
     finally:
         if not left_up:
             children.stop()
+
+
+def _terminated(number: int, _frame: object) -> None:
+    """Leave through the ``finally`` clauses, so that a demo that is ended ends what it started."""
+    raise SystemExit(128 + number)
 
 
 class _Narrator:

@@ -72,15 +72,17 @@ class Fleet:
         """Set up the server, its broker and the publisher's root of trust; wait until the server answers."""
         folder, keys = str(self.server_folder), str(self.server_folder / "server-keys.json")
         init = ["server", "init", folder, "--admin-user", OPERATOR, "--admin-password-stdin"]
+        init += ["--port", "0", "--device-port", "0", "--mqtt-port", "0"]  # free ones: never in another's way
         run_flota(init, self._log, stdin=self.password + "\n")
         run_flota(["release", "init", "--publisher", str(self.publisher), "--server-keys", keys], self._log)
         ready = self.folder / "server-ready.json"
-        self._children.start("server", ["server", "run", folder, "--port", "0", "--ready-file", str(ready)])
+        self._children.start("server", ["server", "run", folder, "--ready-file", str(ready)])
         self._children.wait_for("the server", ready.exists, _READY_S)
         found = json.loads(ready.read_bytes())
         with FleetClient(found["url"], ca=self.ca) as visitor:
             session = visitor.login(OPERATOR, self.password)
         self._client = FleetClient(found["url"], session.token, self.ca)
+        publish(self.publisher, self.client)  # the root of trust: a device takes it along when it enrols
         return Address(found["url"], found["dashboard"], found["mqtt_port"])
 
     def start_board(self) -> str:
