@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as s
@@ -12,7 +14,7 @@ from host_models import load, random_samples, reference, run
 from tflite_builder import Builder, options, small_model
 
 from optimize.compiler import build_host_library, compile_tflite
-from optimize.errors import CompilerMissing, InvalidModel, UnsupportedOperator
+from optimize.errors import CompilationFailed, CompilerMissing, InvalidModel, UnsupportedOperator
 
 
 def one_op(name: str, table: Any = None, *, dtype: str = "int8", out: tuple[int, ...] = (1, 4)) -> bytes:
@@ -32,7 +34,6 @@ def test_an_operator_without_code_is_named_with_its_position_and_a_way_out() -> 
 def test_a_custom_operator_is_named() -> None:
     model = s.ModelT.InitFromObj(s.Model.GetRootAs(one_op("CUSTOM"), 0))
     model.operatorCodes[1].customCode = "MyOp"
-    import flatbuffers
 
     packer = flatbuffers.Builder(0)
     packer.Finish(model.Pack(packer), b"TFL3")
@@ -49,7 +50,6 @@ def test_float_operators_are_refused_by_type() -> None:
 def test_several_subgraphs_are_refused() -> None:
     model = s.ModelT.InitFromObj(s.Model.GetRootAs(small_model(), 0))
     model.subgraphs.append(model.subgraphs[0])
-    import flatbuffers
 
     packer = flatbuffers.Builder(0)
     packer.Finish(model.Pack(packer), b"TFL3")
@@ -183,3 +183,11 @@ def test_a_misaligned_arena_is_refused_by_the_model(tmp_path: Path) -> None:
     raw = np.zeros(library.arena_bytes + 32, np.uint8)
     assert library.invoke(raw.ctypes.data - raw.ctypes.data % 16 + 17) == -1
     assert not raw.any()
+
+
+def test_code_the_c_compiler_refuses_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
+    compiled = compile_tflite(small_model(), name="m")
+    broken = replace(compiled, files=compiled.files | {"model.c": b"int32_t broken;\n"})
+    with pytest.raises(CompilationFailed, match="gcc refused the model's code: .*error"):
+        build_host_library(broken, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
