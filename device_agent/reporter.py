@@ -37,6 +37,7 @@ class Reporter:
         self._poked = anyio.Event()
         self._state_seq = self._event_seq = self._telemetry_seq = -1
         self._unanswered_since: float | None = None
+        self._acked = Ack()
 
     def poke(self) -> None:
         """There is something new."""
@@ -54,7 +55,7 @@ class Reporter:
             self._queue.ack(ack.telemetry)
         except StorageError as error:
             logger.error("telemetry: %s", error.message)
-        self._unanswered_since = None
+        self._note_answer(ack)
         self.poke()
 
     async def run(self) -> None:
@@ -68,7 +69,10 @@ class Reporter:
                 self._event_seq = self._telemetry_seq = -1
                 self._unanswered_since = None
             if self._broker.online:
-                await self._publish()
+                try:
+                    await self._publish()
+                except StorageError as error:
+                    logger.error("telemetry: %s", error.message)
 
     async def goodbye(self) -> None:
         """Say that we are going offline on purpose."""
@@ -106,6 +110,14 @@ class Reporter:
             self._telemetry_seq = batch.points[-1].seq
             self._sent()
             sent += 1
+
+    def _note_answer(self, ack: Ack) -> None:
+        """An answer that leaves out what was sent (a message got lost on the way) does not stop the clock."""
+        if ack.telemetry >= self._telemetry_seq and ack.events >= self._event_seq:
+            self._unanswered_since = None
+        elif max(ack.telemetry - self._acked.telemetry, ack.events - self._acked.events) > 0:
+            self._unanswered_since = anyio.current_time()
+        self._acked = ack
 
     def _sent(self) -> None:
         if self._unanswered_since is None:

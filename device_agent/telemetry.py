@@ -102,6 +102,8 @@ class TelemetryQueue:
     def batches(self) -> Iterator[TelemetryBatch]:
         """What the server did not acknowledge, oldest first. A segment that rotted on disk is dropped."""
         for segment in list(self._segments):
+            if segment not in self._segments:  # acknowledged while the caller was busy with the batch before
+                continue
             points = self._points(segment)
             if points is None:
                 self._discard(segment)

@@ -142,6 +142,17 @@ def test_a_large_append_becomes_batches_the_server_takes(tmp_path: Path) -> None
     assert [len(batch.points) for batch in subject.batches()] == [500, 500, 200]
 
 
+def test_an_acknowledgement_while_batches_are_being_sent(tmp_path: Path) -> None:
+    subject = queue(tmp_path)
+    for _ in range(3):
+        subject.append(readings(2))
+    batches = subject.batches()
+    assert [point.seq for point in next(batches).points] == [1, 2]
+    subject.ack(4)
+    assert [[point.seq for point in batch.points] for batch in batches] == [[5, 6]]
+    assert subject.dropped == 0
+
+
 def test_a_rotten_segment_is_dropped_and_the_rest_is_sent(tmp_path: Path) -> None:
     subject = queue(tmp_path)
     for _ in range(3):
