@@ -188,6 +188,6 @@ def test_a_misaligned_arena_is_refused_by_the_model(tmp_path: Path) -> None:
 def test_code_the_c_compiler_refuses_is_reported_and_nothing_is_written(tmp_path: Path) -> None:
     compiled = compile_tflite(small_model(), name="m")
     broken = replace(compiled, files=compiled.files | {"model.c": b"int32_t broken;\n"})
-    with pytest.raises(CompilationFailed, match="gcc refused the model's code: .*error"):
+    with pytest.raises(CompilationFailed, match=r"gcc refused the model's code: .*error"):
         build_host_library(broken, tmp_path / "out")
     assert not (tmp_path / "out").exists()
