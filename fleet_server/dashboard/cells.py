@@ -106,13 +106,12 @@ class DataTable:
             f'flat dense binary-state-sort data-testid="{test_id}" no-data-label="Nothing matches the filter"'
         )
         self.table.props["rows-per-page-options"] = [25, 50, 100, 0]
-        if not page_rows:
-            self.table.props("hide-pagination")
         for column in columns:
             if column.body:
                 self.table.add_slot(f"body-cell-{column.name}", f'<q-td :props="props">{column.body}</q-td>')
         self._empty = ui.html(empty.html(), sanitize=False).classes("empty").props(f'data-testid="{test_id}-empty"')
         self._shown: list[Row] | None = None
+        self._page_rows = page_rows
 
     def show(self, rows: Sequence[Any], *, total: int | None = None) -> None:
         """Show ``rows``; ``total`` is how many there are before filtering (default: as many)."""
@@ -123,6 +122,7 @@ class DataTable:
         if plain != self._shown:
             self._shown = plain
             self.table.rows = plain
+            self.table.props["hide-pagination"] = not 0 < self._page_rows < len(plain)
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> Callable[[Sequence[str]], None]:

@@ -53,7 +53,23 @@ class Guard:
         if visitor is None or (scope["type"] == "websocket" and not same_origin(connection)):
             await self._refuse(connection, receive, send)
             return
-        await self._app({**scope, VISITOR_KEY: visitor}, receive, with_headers(send))
+        await self._serve({**scope, VISITOR_KEY: visitor}, receive, with_headers(send))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone = False
+
+        async def _watched() -> Message:
+            nonlocal gone
+            message = await receive()
+            gone = gone or message["type"] == "http.disconnect"
+            return message
+
+        try:
+            await self._app(scope, _watched, send)
+        except RuntimeError:
+            # Starlette's middleware has no answer left to give when the browser went away: nothing is wrong then
+            if not gone:
+                raise
 
     async def _refuse(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
         if connection.scope["type"] == "websocket":

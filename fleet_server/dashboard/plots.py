@@ -47,7 +47,12 @@ def _options(title: str, unit: str, labels: Sequence[str]) -> dict[str, Any]:
     axis = {"axisLabel": {"color": _INK}, "axisLine": {"lineStyle": {"color": _INK}}, "splitLine": faint}
     return {
         "animation": False,
-        "title": {"text": f"{title} ({unit})", "textStyle": {"color": _INK, "fontSize": 12, "fontWeight": 500}},
+        "title": {
+            "left": 0,
+            "top": 0,
+            "text": f"{title} ({unit})",
+            "textStyle": {"color": _INK, "fontSize": 12, "fontWeight": 500},
+        },
         "legend": {"right": 0, "top": 0, "textStyle": {"color": _INK}, "itemWidth": 26},
         "grid": {"left": 8, "right": 12, "top": 34, "bottom": 4, "containLabel": True},
         "tooltip": {"trigger": "axis"},

@@ -103,13 +103,13 @@ def page(context: Context, request: Request, title: str, section: str) -> Iterat
     visitor = visitor_of(request)
     dark = theme_of(request)
     ui.page_title(f"{title} · Flota")
-    ui.dark_mode(dark)
     ui.add_head_html(_head(context.asset_version, dark))
     with ui.element("header").classes("bar-top"):
         ui.html(_navigation(section), sanitize=False).classes("bar-left")
         ui.element("div").classes("grow")
         sign = ui.label("live").classes("live").props('role="status" data-testid="live"')
-        ui.html(_account(visitor, dark), sanitize=False).classes("bar-right")
+        _theme_button(dark)
+        ui.html(_account(visitor), sanitize=False).classes("bar-right")
     with ui.element("main").classes("page"):
         yield Frame(context, request, sign)
 
@@ -131,10 +131,26 @@ def _navigation(section: str) -> str:
     return f'<a class="brand" href="/">flota</a><nav aria-label="Sections">{links}</nav>'
 
 
-def _account(visitor: Visitor, dark: bool | None) -> str:
+def _theme_button(dark: bool | None) -> None:
+    """Goes from automatic to dark to light colours and back; the server must know, or its next update would undo it."""
+    mode = ui.dark_mode(dark)
+
+    def _turn() -> None:
+        themes = list(_THEME_NAMES)
+        mode.value = themes[(themes.index(mode.value) + 1) % len(themes)]
+        button.set_content(_theme_label(mode.value))
+        ui.run_javascript(f"flotaTheme('{_THEME_NAMES[mode.value]}')")
+
+    button = ui.html(_theme_label(dark), sanitize=False, tag="button").classes("plain").on("click", _turn)
+    button.props('type="button" title="Colours: auto, dark or light" data-testid="theme"')
+
+
+def _theme_label(dark: bool | None) -> str:
+    return f"◐ {_THEME_NAMES[dark]}"
+
+
+def _account(visitor: Visitor) -> str:
     return (
-        f'<button type="button" class="plain" id="theme" title="Colours: auto, dark or light">'
-        f"◐ {_THEME_NAMES[dark]}</button>"
         f'<div class="who"><b data-testid="user">{escape(visitor.name)}</b><br>'
         f'<span class="muted">{escape(visitor.role)}</span></div>'
         '<form method="post" action="/logout"><button class="plain" type="submit">Sign out</button></form>'

@@ -356,12 +356,19 @@ def wave_row(wave: WaveView, members: Sequence[MemberView]) -> WaveRow:
         good=_percent(wave.succeeded, total),
         busy=_percent(busy, total),
         bad=_percent(wave.failed, total),
-        progress=f"{wave.succeeded} good · {wave.failed} failed · {wave.pending} to go",
-        rate=f"{wave.success_rate:.0%}",
+        progress=_wave_progress(wave),
+        rate=NONE if wave.status is WaveStatus.PENDING else f"{wave.success_rate:.0%}",
         threshold=f"≥ {wave.success_threshold:.0%}",
         verdict=verdict,
         verdict_tone=tone,
     )
+
+
+def _wave_progress(wave: WaveView) -> str:
+    if wave.status is WaveStatus.PENDING:
+        return "not begun"
+    left = f" · {wave.pending} to go" if wave.pending else ""
+    return f"{wave.succeeded} good · {wave.failed} failed{left}"
 
 
 def _wave_verdict(wave: WaveView) -> tuple[str, Tone]:

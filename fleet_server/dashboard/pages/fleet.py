@@ -30,7 +30,7 @@ COLUMNS = (
 EMPTY = Empty(
     "No device yet",
     "Register one here, then enrol it with the token that this prints:",
-    "flota device add NAME --kind linux --target linux-litert\n"
+    "flota device add NAME --kind linux\n"
     "flota agent enrol --server URL --ca ca.pem --token TOKEN --device NAME --dir DIR",
 )
 

@@ -19,7 +19,7 @@ COLUMNS = (
 EMPTY = Empty(
     "Nothing is published",
     "Sign a release offline, then send it here:",
-    "flota release create MODEL VERSION\nflota release publish",
+    "flota release create .flota/bundles/MODEL-VERSION-*.flota\nflota release publish",
 )
 
 

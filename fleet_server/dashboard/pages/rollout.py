@@ -71,7 +71,6 @@ MOMENTS = (
     Column("detail", "Details", css="wrap", sortable=False),
 )
 FACTS = (
-    ("Status", "rollout-status"),
     ("Devices done", "rollout-done"),
     ("Begun", "rollout-begun"),
     ("Ended", "rollout-ended"),
@@ -136,7 +135,8 @@ class _Rollout:
     def show(self, record: RolloutRecord) -> None:
         """Show a view."""
         view = record.view
-        _set(self._status, tag_html(view.status.value, ROLLOUT_TONES[view.status]))
+        moving = "" if view.settled else '<span class="code">devices are on their way</span>'
+        _set(self._status, tag_html(view.status.value, ROLLOUT_TONES[view.status]) + moving)
         _set(self._reason, escape(view.reason))
         self._reason.set_visibility(bool(view.reason))
         self._set_facts(_fact_values(view))
@@ -205,9 +205,7 @@ def _allowed(status: RolloutStatus) -> tuple[Act, ...]:
 
 
 def _fact_values(view: RolloutView) -> list[str]:
-    settled = "" if view.settled else ' <span class="muted">devices still on their way</span>'
     return [
-        tag_html(view.status.value, ROLLOUT_TONES[view.status]) + settled,
         f'<b class="number">{view.succeeded}</b> of {view.devices}, {view.failed} failed',
         time_html(view.created_at),
         time_html(view.finished_at) if view.finished_at else NONE,

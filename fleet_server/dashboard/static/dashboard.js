@@ -48,14 +48,8 @@
   else document.addEventListener("DOMContentLoaded", start);
 })();
 
-// The theme button: auto, dark, light; kept in a cookie, so that the server sends the next page in the right colours.
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("#theme");
-  if (!button) return;
-  const order = ["auto", "dark", "light"];
-  const next = order[(order.indexOf(button.textContent.trim().split(" ").pop()) + 1) % order.length];
-  button.textContent = "◐ " + next;
-  document.cookie = `flota-theme=${next}; path=/; max-age=31536000; secure; samesite=lax`;
-  document.documentElement.style.colorScheme = next === "auto" ? "light dark" : next;
-  Quasar.Dark.set(next === "auto" ? "auto" : next === "dark");
-});
+// Called by the theme button's handler on the server; the cookie lets it send the next page in the right colours.
+function flotaTheme(name) {
+  document.cookie = `flota-theme=${name}; path=/; max-age=31536000; secure; samesite=lax`;
+  document.documentElement.style.colorScheme = name === "auto" ? "light dark" : name;
+}
