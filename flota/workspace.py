@@ -2,7 +2,8 @@
 
 ``models`` writes a trained model here and ``optimize`` reads it; they meet through these files only. A folder
 ``models/<name>/<version>/`` holds ``float.keras``, ``data.npz`` (the train and test arrays in physical units) and
-``train.json``, which is written last and names the digest of the other two.
+``train.json``, which is written last and names the digest of the other two; ``optimize`` adds ``int8.tflite`` and
+``evaluation.json``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flota.bundle import Sha256
+from flota.bundle import Requirements, Sha256
 from flota.errors import FlotaError
 from flota.files import sha256_file, write_atomic
 
@@ -21,6 +22,8 @@ DEFAULT_WORKSPACE = Path(".flota")
 NETWORK_FILE = "float.keras"
 DATA_FILE = "data.npz"
 RECORD_FILE = "train.json"
+INT8_FILE = "int8.tflite"
+EVALUATION_FILE = "evaluation.json"
 
 
 class WorkspaceError(FlotaError):
@@ -93,6 +96,46 @@ class TrainingRecord(_Frozen):
     seconds: float
 
 
+class TargetSummary(_Frozen):
+    """One bundle: where it lies, how large it is, how accurate and what it needs."""
+
+    target: str
+    path: str
+    sha256: str
+    size_bytes: int
+    accuracy: float
+    requires: Requirements
+
+
+class LatencyOnThisMachine(_Frozen):
+    """Median time of one inference over the test set on the machine that optimized, one thread, in microseconds."""
+
+    litert_us: float
+    tflm_us: float
+
+
+class EvaluationRecord(_Frozen):
+    """``evaluation.json``: what the quantized model is and how it compares with the float one."""
+
+    schema_version: Literal[1] = 1
+    model: str
+    version: str
+    dataset: str
+    dataset_sha256: str
+    float_bytes: int
+    int8_bytes: int
+    int8_sha256: str
+    macs: int
+    tflm_arena_bytes: int
+    float_result: TestResult
+    litert: TestResult
+    tflm: TestResult
+    runtimes_agree: int
+    latency: LatencyOnThisMachine
+    gates: Gates
+    targets: tuple[TargetSummary, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """The folders of a workspace below ``root``; nothing is created before something is written."""
@@ -142,3 +185,22 @@ class Workspace:
             if not (path.parent / file).is_file() or sha256_file(path.parent / file) != digest:
                 raise WorkspaceError(f"{path.parent / file} is not the file {RECORD_FILE} names", hint=hint)
         return record
+
+    def write_evaluation(self, evaluation: EvaluationRecord) -> Path:
+        """Write ``evaluation.json`` beside the model it is about."""
+        path = self.model_folder(evaluation.model, evaluation.version) / EVALUATION_FILE
+        write_atomic(path, evaluation.model_dump_json(indent=1).encode() + b"\n")
+        return path
+
+    def evaluation(self, name: str, version: str) -> EvaluationRecord:
+        """What was measured when this version was optimized.
+
+        Raises:
+            WorkspaceError: It was not optimized here, or the record is garbled.
+        """
+        path = self.model_folder(name, version) / EVALUATION_FILE
+        hint = f"optimize it: flota optimize {name} --version {version} --workspace {self.root}"
+        try:
+            return EvaluationRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise WorkspaceError(f"{path}: missing, or not an evaluation", hint=hint) from error

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flota.bundle import parse_version
+from flota.files import sha256_file
 from flota.workspace import Gates
 from models.errors import InvalidRecipe, UnknownModel
 
@@ -27,6 +28,7 @@ else:
 ZOO = Path(__file__).parent
 RECIPE_FILE = "recipe.toml"
 NETWORK_MODULE = "network.py"
+TRAINING_MODULES = ("preparation.py", "training.py")
 
 HyperParameter = int | float | tuple[int, ...]
 
@@ -141,7 +143,8 @@ def _check(recipe: Recipe, name: str) -> None:
 
 
 def config_digest(recipe: Recipe, version: str, seed: int, dataset_sha256: str, zoo: Path = ZOO) -> str:
-    """SHA-256 over everything that shapes a version's weights: its recipe, the network code, the data, the seed."""
+    """SHA-256 over everything that shapes a version's weights: its recipe, the code, the data, the seed."""
+    code = [zoo / recipe.name / NETWORK_MODULE, *(Path(__file__).parent / module for module in TRAINING_MODULES)]
     chosen = recipe.versions[version]
     parts: Mapping[str, object] = {
         "data": recipe.data.model_dump(mode="json"),
@@ -149,6 +152,6 @@ def config_digest(recipe: Recipe, version: str, seed: int, dataset_sha256: str, 
         "version": chosen.model_dump(mode="json"),
         "seed": seed,
         "dataset": dataset_sha256,
-        "network": hashlib.sha256((zoo / recipe.name / NETWORK_MODULE).read_bytes()).hexdigest(),
+        "code": [sha256_file(path) for path in code],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

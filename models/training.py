@@ -243,7 +243,7 @@ def weights_digest(model: keras.Model) -> str:
 def _network_bytes(model: FloatModel) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NETWORK_FILE
-        bare = load_keras().models.clone_model(model)  # without the optimizer's state
+        bare = type(model).from_config(model.get_config())  # without the optimizer's state
         bare.set_weights(model.get_weights())
         bare.save(path)
         return path.read_bytes()

@@ -15,6 +15,7 @@ from flota.bundle import (
     Manifest,
     Provenance,
     Requirements,
+    TensorSignature,
     file_entries,
 )
 from flota.keras_backend import tool_versions
@@ -26,6 +27,7 @@ from optimize.facts import ModelFacts
 MIN_GOLDEN_CASES = 8
 HISTOGRAM_BINS = 20
 MODEL_FILE = "model.tflite"
+OUTPUT_NAME = "scores"
 GOLDEN_INPUTS = "golden/inputs.bin"
 GOLDEN_OUTPUTS = "golden/outputs.bin"
 AOT_BOARDS = ("qemu-mps2-an386",)
@@ -190,7 +192,7 @@ def _pack(
         payload=payload,
         files=file_entries(everything),
         inputs=model.facts.inputs,
-        outputs=model.facts.outputs,
+        outputs=_named_outputs(model.facts),
         golden=GoldenVectors(count=len(model.golden), inputs=GOLDEN_INPUTS, outputs=GOLDEN_OUTPUTS),
         requires=requires,
         accuracy=_accuracy(record, evaluation),
@@ -198,6 +200,13 @@ def _pack(
         provenance=_provenance(record, tools or {}),
     )
     return PackedTarget(manifest, everything)
+
+
+def _named_outputs(facts: ModelFacts) -> tuple[TensorSignature, ...]:
+    """The outputs under a name a client can use; the converter calls every network's output ``Identity``."""
+    if len(facts.outputs) != 1:
+        return facts.outputs
+    return (facts.outputs[0].model_copy(update={"name": OUTPUT_NAME}),)
 
 
 def _accuracy(record: TrainingRecord, evaluation: Evaluation) -> Accuracy:

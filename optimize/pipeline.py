@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from flota import bundle
-from flota.bundle import Requirements
 from flota.errors import UsageError
 from flota.files import sha256_hex, write_atomic
-from flota.workspace import DATA_FILE, NETWORK_FILE, Gates, TestResult, TrainingRecord, Workspace, WorkspaceError
+from flota.workspace import (
+    DATA_FILE,
+    INT8_FILE,
+    NETWORK_FILE,
+    EvaluationRecord,
+    Gates,
+    LatencyOnThisMachine,
+    TargetSummary,
+    TrainingRecord,
+    Workspace,
+    WorkspaceError,
+)
 from optimize.evaluate import evaluate, measure_arena
 from optimize.facts import read_facts
 from optimize.gate import check_accuracy
@@ -31,9 +39,6 @@ from optimize.package import (
 )
 from optimize.quantize import quantize_network, to_input
 
-INT8_FILE = "int8.tflite"
-EVALUATION_FILE = "evaluation.json"
-
 PACKERS: dict[str, Callable[[Quantized], PackedTarget]] = {
     "linux-litert": pack_litert,
     "cortex-m4f-tflm": pack_tflm,
@@ -41,50 +46,6 @@ PACKERS: dict[str, Callable[[Quantized], PackedTarget]] = {
 }
 
 Progress = Callable[[str], None]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TargetSummary(_Frozen):
-    """One bundle: where it lies, how large it is, how accurate and what it needs."""
-
-    target: str
-    path: str
-    sha256: str
-    size_bytes: int
-    accuracy: float
-    requires: Requirements
-
-
-class LatencyOnThisMachine(_Frozen):
-    """Median time of one inference over the test set on the machine that optimized, one thread, in microseconds."""
-
-    litert_us: float
-    tflm_us: float
-
-
-class EvaluationRecord(_Frozen):
-    """``evaluation.json``: what the quantized model is and how it compares with the float one."""
-
-    schema_version: Literal[1] = 1
-    model: str
-    version: str
-    dataset: str
-    dataset_sha256: str
-    float_bytes: int
-    int8_bytes: int
-    int8_sha256: str
-    macs: int
-    tflm_arena_bytes: int
-    float_result: TestResult
-    litert: TestResult
-    tflm: TestResult
-    runtimes_agree: int
-    latency: LatencyOnThisMachine
-    gates: Gates
-    targets: tuple[TargetSummary, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +148,7 @@ def _write(place: Workspace, model: Quantized, gates: Gates, packed: Sequence[Pa
     write_atomic(folder / INT8_FILE, model.model)
     bundles = tuple(bundle.write(place.bundles, one.manifest, one.files) for one in packed)
     evaluation = _evaluation(model, gates, packed, bundles, (folder / NETWORK_FILE).stat().st_size)
-    write_atomic(folder / EVALUATION_FILE, evaluation.model_dump_json(indent=1).encode() + b"\n")
+    place.write_evaluation(evaluation)
     return OptimizeResult(folder, bundles, evaluation)
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flota.workspace import TestResult
-    from optimize.pipeline import EvaluationRecord, OptimizeResult
+    from flota.workspace import EvaluationRecord, TestResult
+    from optimize.pipeline import OptimizeResult
 
 
 def command(
