@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -81,5 +82,9 @@ _HINT = "if newlib is missing: apt-get install libnewlib-arm-none-eabi; else rep
 
 def _first_error(stderr: str, folder: Path) -> str:
     lines = [line.replace(f"{folder}/", "") for line in stderr.splitlines() if line.strip()]
+    lines = [_LINKER.sub("ld: ", line) for line in lines if not line.startswith("collect2:")]
     telling = [line for line in lines if "error" in line or "undefined reference" in line or "overflowed" in line]
     return (telling or lines or [""])[0].strip()
+
+
+_LINKER = re.compile(r"^\S*/ld(\.bfd)?: ")
