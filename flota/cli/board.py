@@ -62,7 +62,6 @@ def run_board(
     from hil.boards.provision import provision_flash, read_public_key
     from hil.boards.service import keep_running, stop_on_signals
 
-    stop = stop_on_signals()
     find_board(board)
     public_key = read_public_key(provision) if provision is not None else None
     elf = firmware or build_firmware(board, workspace / "firmware" / board).elf
@@ -70,6 +69,7 @@ def run_board(
     try:
         if public_key is not None:
             provision_flash(emulated, public_key)
+        stop = stop_on_signals()
         emulated.start()
         print(emulated.port, flush=True)
         keep_running(emulated, stop, port_file=port_file)

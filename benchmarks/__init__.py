@@ -1,0 +1,1 @@
+"""Repeatable measurements, one command each."""
