@@ -135,8 +135,9 @@ class _Rollout:
     def show(self, record: RolloutRecord) -> None:
         """Show a view."""
         view = record.view
-        moving = "" if view.settled else '<span class="code">devices are on their way</span>'
-        _set(self._status, tag_html(view.status.value, ROLLOUT_TONES[view.status]) + moving)
+        moving = view.finished_at is not None and not view.settled
+        note = '<span class="code">devices are still on their way</span>' if moving else ""
+        _set(self._status, tag_html(view.status.value, ROLLOUT_TONES[view.status]) + note)
         _set(self._reason, escape(view.reason))
         self._reason.set_visibility(bool(view.reason))
         self._set_facts(_fact_values(view))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -289,3 +292,11 @@ def test_a_viewer_sees_everything_and_no_buttons(fleet, rollout, vera) -> None:
     assert "running" in vera.text("status")
     for name in ("pause", "resume", "abort"):
         assert vera.page.get_by_test_id(name).count() == 0
+
+
+def test_the_pictures_of_the_readme_can_be_taken_again(fleet, rollout, tmp_path) -> None:
+    script = Path(__file__).parents[3] / "scripts" / "screenshot.py"
+    given = ["--url", fleet.url, "--ca", str(fleet.folder / "ca.pem"), "--user", "ada", "--out", str(tmp_path)]
+    subprocess.run([sys.executable, str(script), *given], input=b"correct horse battery\n", check=True, timeout=120)
+    for name in ("fleet.png", "rollout.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
