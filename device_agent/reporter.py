@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 
 import anyio
 
@@ -18,9 +19,40 @@ from flota.messages import Ack, EventBatch, ReportedState, encode
 from flota.topics import Channel
 
 logger = logging.getLogger(__name__)
-RESEND_S = 10.0
+RESEND_S = 5.0
 EVENTS_A_BATCH = 64
 _IN_FLIGHT_BATCHES = 8
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Numbered messages of one kind: up to where they were sent, and since when an answer is waited for.
+
+    An answer that leaves out what was sent (a message got lost on the way) does not stop the clock.
+    """
+
+    sent: int = -1
+    acked: int = 0
+    waiting_since: float | None = None
+
+    def note_sent(self, seq: int) -> None:
+        self.sent = seq
+        if self.waiting_since is None:
+            self.waiting_since = anyio.current_time()
+
+    def note_answer(self, seq: int) -> None:
+        if seq >= self.sent:
+            self.waiting_since = None
+        elif seq > self.acked:
+            self.waiting_since = anyio.current_time()
+        self.acked = max(seq, self.acked)
+
+    def start_over(self) -> None:
+        self.sent, self.waiting_since = -1, None
+
+    def start_over_if_overdue(self) -> None:
+        if self.waiting_since is not None and anyio.current_time() - self.waiting_since > RESEND_S:
+            self.start_over()
 
 
 class Reporter:
@@ -35,9 +67,8 @@ class Reporter:
         self._installer = installer
         self._queue = queue
         self._poked = anyio.Event()
-        self._state_seq = self._event_seq = self._telemetry_seq = -1
-        self._unanswered_since: float | None = None
-        self._acked = Ack()
+        self._state_seq = -1
+        self._events, self._telemetry = _Stream(), _Stream()
 
     def poke(self) -> None:
         """There is something new."""
@@ -45,7 +76,9 @@ class Reporter:
 
     def start_over(self) -> None:
         """A new connection: nothing that was sent on the old one is known to have arrived."""
-        self._state_seq = self._event_seq = self._telemetry_seq = -1
+        self._state_seq = -1
+        self._events.start_over()
+        self._telemetry.start_over()
         self.poke()
 
     async def acknowledged(self, ack: Ack) -> None:
@@ -55,7 +88,8 @@ class Reporter:
             self._queue.ack(ack.telemetry)
         except StorageError as error:
             logger.error("telemetry: %s", error.message)
-        self._note_answer(ack)
+        self._events.note_answer(ack.events)
+        self._telemetry.note_answer(ack.telemetry)
         self.poke()
 
     async def run(self) -> None:
@@ -64,10 +98,8 @@ class Reporter:
             with anyio.move_on_after(RESEND_S):
                 await self._poked.wait()
             self._poked = anyio.Event()
-            since = self._unanswered_since
-            if since is not None and anyio.current_time() - since > RESEND_S:
-                self._event_seq = self._telemetry_seq = -1
-                self._unanswered_since = None
+            self._events.start_over_if_overdue()
+            self._telemetry.start_over_if_overdue()
             if self._broker.online:
                 try:
                     await self._publish()
@@ -92,36 +124,22 @@ class Reporter:
         await self._publish_telemetry()
 
     async def _publish_events(self, state: AgentState) -> None:
-        fresh = [event for event in state.outbox if event.seq > self._event_seq]
+        fresh = [event for event in state.outbox if event.seq > self._events.sent]
         for start in range(0, len(fresh), EVENTS_A_BATCH):
             events = tuple(fresh[start : start + EVENTS_A_BATCH])
             if not await self._broker.publish(Channel.EVENT, encode(EventBatch(device=self._device, events=events))):
                 return
-            self._event_seq = events[-1].seq
-            self._sent()
+            self._events.note_sent(events[-1].seq)
 
     async def _publish_telemetry(self) -> None:
         sent = 0
         for batch in self._queue.batches():
-            if batch.points[-1].seq <= self._telemetry_seq:
+            if batch.points[-1].seq <= self._telemetry.sent:
                 continue
             if sent >= _IN_FLIGHT_BATCHES or not await self._broker.publish(Channel.TELEMETRY, encode(batch)):
                 return
-            self._telemetry_seq = batch.points[-1].seq
-            self._sent()
+            self._telemetry.note_sent(batch.points[-1].seq)
             sent += 1
-
-    def _note_answer(self, ack: Ack) -> None:
-        """An answer that leaves out what was sent (a message got lost on the way) does not stop the clock."""
-        if ack.telemetry >= self._telemetry_seq and ack.events >= self._event_seq:
-            self._unanswered_since = None
-        elif max(ack.telemetry - self._acked.telemetry, ack.events - self._acked.events) > 0:
-            self._unanswered_since = anyio.current_time()
-        self._acked = ack
-
-    def _sent(self) -> None:
-        if self._unanswered_since is None:
-            self._unanswered_since = anyio.current_time()
 
 
 def reported_state(device: str, state: AgentState, installer: Installer, *, online: bool) -> ReportedState:
