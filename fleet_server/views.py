@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import func
@@ -180,9 +181,15 @@ def _release(name: tuple[str, str], bundles: Sequence[TargetInfo]) -> ReleaseVie
 
 
 def list_rollouts(session: Session, limit: int = 200) -> list[RolloutSummary]:
-    """Rollouts, the newest first."""
-    rows = session.exec(select(RolloutRow).order_by(col(RolloutRow.id).desc()).limit(limit))
-    return [_summary(row, store.members_of(session, row.id or 0)) for row in rows]
+    """Rollouts, the newest first; two queries, however many there are."""
+    rows = list(session.exec(select(RolloutRow).order_by(col(RolloutRow.id).desc()).limit(limit)))
+    tallies: dict[int, _Tally] = {}
+    has_code = col(MemberRow.code) != ""
+    groups = (col(MemberRow.rollout_id), col(MemberRow.state), has_code)
+    query = select(*groups, func.count()).where(groups[0].in_([row.id for row in rows])).group_by(*groups)
+    for identity, state, coded, count in session.exec(query):
+        tallies[identity] = tallies.get(identity, _Tally()) + _tally(state, bool(coded), count)
+    return [_summary(row, tallies.get(row.id or 0, _Tally())) for row in rows]
 
 
 def rollout_view(session: Session, identity: int) -> RolloutView:
@@ -198,7 +205,7 @@ def rollout_view(session: Session, identity: int) -> RolloutView:
     devices = store.devices_of(session, rows)
     members = store.load_members(rows, devices)
     return RolloutView(
-        **dict(_summary(row, rows)),
+        **dict(_summary(row, _tally_of(rows))),
         failures=_failures(rows),
         max_failures=row.max_failures,
         success_threshold=row.success_threshold,
@@ -215,18 +222,33 @@ def rollout_view(session: Session, identity: int) -> RolloutView:
 _GONE_BACK = (MemberState.REVERTING.value, MemberState.REVERTED.value, MemberState.REVERT_FAILED.value)
 
 
-def _has_failed(row: MemberRow) -> bool:
-    """A device that failed keeps its code, also while it goes back."""
-    return row.state == MemberState.FAILED.value or (
-        bool(row.code) and row.state in (*_GONE_BACK, MemberState.KEPT.value)
-    )
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """How many devices a rollout has, and how many of them are through, well or badly."""
+
+    devices: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+    def __add__(self, other: _Tally) -> _Tally:
+        return _Tally(self.devices + other.devices, self.succeeded + other.succeeded, self.failed + other.failed)
+
+
+def _tally(state: str, has_code: bool, count: int) -> _Tally:
+    """Of ``count`` devices in this state. A device that failed keeps its code, also while it goes back."""
+    failed = state == MemberState.FAILED.value or (has_code and state in (*_GONE_BACK, MemberState.KEPT.value))
+    return _Tally(count, count if state == MemberState.SUCCEEDED.value else 0, count if failed else 0)
+
+
+def _tally_of(rows: Sequence[MemberRow]) -> _Tally:
+    return sum((_tally(row.state, bool(row.code), 1) for row in rows), _Tally())
 
 
 def _failures(rows: Sequence[MemberRow]) -> int:
-    return sum(_has_failed(row) for row in rows)
+    return _tally_of(rows).failed
 
 
-def _summary(row: RolloutRow, members: Sequence[MemberRow]) -> RolloutSummary:
+def _summary(row: RolloutRow, members: _Tally) -> RolloutSummary:
     return RolloutSummary(
         id=row.id or 0,
         model=row.model,
@@ -234,9 +256,9 @@ def _summary(row: RolloutRow, members: Sequence[MemberRow]) -> RolloutSummary:
         status=RolloutStatus(row.status),
         wave=row.wave,
         waves=row.waves,
-        devices=len(members),
-        succeeded=sum(member.state == MemberState.SUCCEEDED.value for member in members),
-        failed=_failures(members),
+        devices=members.devices,
+        succeeded=members.succeeded,
+        failed=members.failed,
         created_by=row.created_by,
         created_at=row.created_at,
         finished_at=row.finished_at,

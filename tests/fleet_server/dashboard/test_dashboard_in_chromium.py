@@ -258,6 +258,9 @@ def test_a_failing_canary_is_shown_with_its_code(fleet, rollout, ada) -> None:
     assert "4.1 × 10 ms" in ada.row("members", "canary")
     assert "failed" in ada.row("gates", "median latency")
     assert "failed" in ada.row("waves", "Wave 1")
+    (listed,) = (row for row in fleet.api.rollouts() if row.id == rollout.id)
+    view = fleet.api.rollout(rollout.id)
+    assert (listed.devices, listed.succeeded, listed.failed) == (view.devices, view.succeeded, view.failed) == (2, 0, 1)
 
 
 def test_pause_resume_and_abort_act_after_a_yes(fleet, rollout, ada) -> None:
