@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from sqlalchemy.exc import SQLAlchemyError
 
 from fleet_server import assignments, ingest
 from fleet_server.broker import SERVICE, Broker
@@ -74,7 +75,7 @@ class Link:
         while True:
             try:
                 await self._session()
-            except aiomqtt.MqttError as error:
+            except (aiomqtt.MqttError, OSError) as error:
                 log.info("not connected to the broker: %s", error)
             finally:
                 self._client = None
@@ -162,6 +163,9 @@ class Link:
             self.figures.refused += 1
             log.warning("%s on %s refused: %s", device, channel.value, error.message)
             return
+        except SQLAlchemyError as error:  # a full disk: what is not acknowledged, the device sends again
+            log.error("%s on %s not stored: %s", device, channel.value, error)
+            return
         if ack is not None and self._client is not None:
             await self._client.publish(topic(device, Channel.ACK), encode(ack), qos=_QOS)
         if channel is Channel.STATE:
@@ -201,7 +205,7 @@ class Link:
 
 def _session_properties() -> Properties:
     """The broker keeps what devices say while we are away for a while."""
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no hints here
     properties.SessionExpiryInterval = _SESSION_EXPIRY_S
     return properties
 

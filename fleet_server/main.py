@@ -18,6 +18,7 @@ from socket import socket
 import anyio
 from anyio.abc import TaskGroup
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from fleet_server import ingest
 from fleet_server.app import device_app, operator_app
@@ -186,11 +187,14 @@ async def _housekeeping(fleet: Fleet) -> None:
     """Renew what expires, forget what is old."""
     crl_at = time.monotonic()
     while True:
-        await asyncio.to_thread(_tidy, fleet)
-        if time.monotonic() - crl_at >= _CRL_S:
-            crl_at = time.monotonic()
-            await asyncio.to_thread(fleet.authority.crl)
-            fleet.broker.reload(_revoked(fleet.database))
+        try:
+            await asyncio.to_thread(_tidy, fleet)
+            if time.monotonic() - crl_at >= _CRL_S:
+                await asyncio.to_thread(fleet.authority.crl)
+                fleet.broker.reload(_revoked(fleet.database))
+                crl_at = time.monotonic()
+        except (FlotaError, SQLAlchemyError) as error:  # a full disk must not end the server; it is tried again
+            log.error("housekeeping: %s", error)
         await asyncio.sleep(_HOUSEKEEPING_S)
 
 
