@@ -11,7 +11,6 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from flota.workspace import EvaluationRecord, TestResult
-    from optimize.pipeline import OptimizeResult
 
 
 def command(
@@ -49,15 +48,14 @@ def command(
         document = result.evaluation.model_dump(mode="json")
         print(json.dumps(document | {"bundles": [str(path) for path in result.bundles]}, indent=1))
     else:
-        _render(result)
+        _render(result.evaluation, result.bundles[0].parent)
 
 
-def _render(result: OptimizeResult) -> None:
-    evaluation = result.evaluation
+def _render(evaluation: EvaluationRecord, folder: Path) -> None:
     console = Console(highlight=False)
     console.print(_accuracies(evaluation))
     console.print(_targets(evaluation))
-    console.print(f"bundles in {result.bundles[0].parent}", soft_wrap=True, markup=False)
+    console.print(f"bundles in {folder}", soft_wrap=True, markup=False)
 
 
 def _accuracies(evaluation: EvaluationRecord) -> Table:

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from flota.workspace import Epoch
-    from models import TrainResult
+    from flota.workspace import Epoch, TrainingRecord
 
 
 def command(
@@ -45,23 +44,23 @@ def command(
             bar.update(task, completed=epoch, total=total, values=text)
 
         result = models.train(name, version, workspace, seed=seed, epochs=epochs, force=force, progress=show)
-    _render(result, as_json)
+    _render(result.record, result.folder, result.cached, as_json)
 
 
-def _render(result: TrainResult, as_json: bool) -> None:
-    record, test = result.record, result.record.test
+def _render(record: TrainingRecord, folder: Path, cached: bool, as_json: bool) -> None:
+    test = record.test
     if as_json:
         import json
 
-        document = record.model_dump(mode="json") | {"folder": str(result.folder), "cached": result.cached}
+        document = record.model_dump(mode="json") | {"folder": str(folder), "cached": cached}
         print(json.dumps(document, indent=1))
         return
     console = Console(highlight=False)
-    state = "already trained from this recipe" if result.cached else f"trained in {record.seconds:.1f} s"
+    state = "already trained from this recipe" if cached else f"trained in {record.seconds:.1f} s"
     console.print(f"[bold]{record.model} {record.version}[/] {state}: {record.description}", soft_wrap=True)
     console.print(
         f"test accuracy {test.accuracy:.1%} ({test.correct} of {test.count}; "
         f"95 % interval {test.low:.1%} to {test.high:.1%}), {record.parameters} parameters, seed {record.seed}",
         soft_wrap=True,
     )
-    console.print(f"saved in {result.folder}", soft_wrap=True, markup=False)
+    console.print(f"saved in {folder}", soft_wrap=True, markup=False)
