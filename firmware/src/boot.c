@@ -200,13 +200,16 @@ int32_t flota_boot_activate(flota_core_t *core, uint8_t slot, uint32_t probation
     return flota_record_store(core, &next);
 }
 
-int32_t flota_boot_confirm(flota_core_t *core)
+int32_t flota_boot_confirm(flota_core_t *core, uint8_t slot)
 {
     flota_boot_record_t next = core->record;
     uint32_t counter;
 
     if (core->running == FLOTA_NO_SLOT) {
         return -FLOTA_STATUS_NO_MODEL;
+    }
+    if (slot != core->running) {
+        return -FLOTA_STATUS_SLOT_NOT_RUNNING;
     }
     if (next.state[core->running] == FLOTA_SLOT_STATE_CONFIRMED) {
         return 0;

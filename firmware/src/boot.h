@@ -17,8 +17,9 @@ int32_t flota_boot_received(flota_core_t *core, uint8_t slot, uint32_t image_byt
 /* Let `slot` run at the next boot; `probation_ms` 0 takes the board's default. */
 int32_t flota_boot_activate(flota_core_t *core, uint8_t slot, uint32_t probation_ms);
 
-/* The running image is good; the floor rises to its security counter. */
-int32_t flota_boot_confirm(flota_core_t *core);
+/* The image running in `slot` is good; the floor rises to its security counter. Refused when another slot runs: the
+ * host must not take an image for confirmed that was given up meanwhile. */
+int32_t flota_boot_confirm(flota_core_t *core, uint8_t slot);
 
 /* Prepare to run the other confirmed image at the next boot. */
 int32_t flota_boot_rollback(flota_core_t *core);

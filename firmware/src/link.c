@@ -227,8 +227,7 @@ static int32_t handle_activate(flota_core_t *core, exchange_t *exchange)
 
 static int32_t handle_confirm(flota_core_t *core, exchange_t *exchange)
 {
-    (void)exchange;
-    return flota_boot_confirm(core);
+    return flota_boot_confirm(core, exchange->in[0]);
 }
 
 static int32_t handle_rollback(flota_core_t *core, exchange_t *exchange)
@@ -337,7 +336,7 @@ static const struct {
     [FLOTA_COMMAND_CHUNK] = {handle_chunk, 5, 4 + FLOTA_CHUNK_BYTES},
     [FLOTA_COMMAND_FINISH] = {handle_finish, 0, 0},
     [FLOTA_COMMAND_ACTIVATE] = {handle_activate, sizeof(flota_activate_t), sizeof(flota_activate_t)},
-    [FLOTA_COMMAND_CONFIRM] = {handle_confirm, 0, 0},
+    [FLOTA_COMMAND_CONFIRM] = {handle_confirm, 1, 1},
     [FLOTA_COMMAND_ROLLBACK] = {handle_rollback, 0, 0},
     [FLOTA_COMMAND_INPUT] = {handle_input, 5, FLOTA_MAX_BODY_BYTES},
     [FLOTA_COMMAND_RUN] = {handle_run, 0, 0},

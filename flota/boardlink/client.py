@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 _POLL_S = 0.05
-_QUICK_S = 1.0
-_ATTEMPTS = 3
+_FIRST_TRY_S = 0.5
+_RESET_ANSWER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +191,15 @@ class BoardLink:
         }
         return self._request_reset(Command.ACTIVATE, ACTIVATE.pack(body))
 
-    def confirm(self) -> None:
-        """The running image is good: keep it, and raise the floor to its security counter."""
-        self._request(Command.CONFIRM)
+    def confirm(self, slot: Slot | None = None) -> None:
+        """The running image is good: keep it, and raise the floor to its security counter.
+
+        Args:
+            slot: The slot that must be running, so that an image the board has just given up is never taken for
+                confirmed; the running one when None.
+        """
+        chosen = slot if slot is not None else self.info().running
+        self._request(Command.CONFIRM, bytes([images.SLOTS.index(chosen) if chosen else NO_SLOT]))
 
     def rollback(self) -> BoardInfo:
         """Go back to the other confirmed image; a running image that was never confirmed becomes BAD."""
@@ -251,18 +257,19 @@ class BoardLink:
     def _request(self, command: Command, body: bytes = b"", *, answer_bytes: int | None = None) -> bytes:
         """Ask and wait; ask again with the same id when no answer comes: the board does not do it twice.
 
-        The first tries wait a short time only: they are for lost or garbled frames. The last one waits to the end.
+        The first tries wait a short time only: they are for frames that were garbled, or lost in a reset. Each next
+        one waits twice as long, since the board may be busy.
         """
         self._request_id = (self._request_id + 1) % (1 << 16)
         frame = Frame(FrameType.REQUEST, command, self._request_id, body)
         end = time.monotonic() + self._timeout_s
-        for attempt in range(1, _ATTEMPTS + 1):
-            last = attempt == _ATTEMPTS
-            deadline = end if last else min(end, time.monotonic() + max(_QUICK_S, self._timeout_s / 4))
+        patience_s = _FIRST_TRY_S
+        while (now := time.monotonic()) < end:
             self._write(encode_frame(frame))
-            answer = self._await(frame, deadline)
+            answer = self._await(frame, min(end, now + patience_s))
             if answer is not None:
                 return _checked(answer, command, answer_bytes)
+            patience_s *= 2
         raise LinkTimeout(
             f"the board did not answer {command.name} within {self._timeout_s:g} s",
             hint="check the port and the cable, or reset the board",
@@ -274,7 +281,7 @@ class BoardLink:
         self._request_id = (self._request_id + 1) % (1 << 16)
         frame = Frame(FrameType.REQUEST, command, self._request_id, body)
         self._write(encode_frame(frame))
-        deadline = time.monotonic() + min(self._timeout_s, max(_QUICK_S, self._timeout_s / 4))
+        deadline = time.monotonic() + min(self._timeout_s, _RESET_ANSWER_S)
         answer = self._await(frame, deadline)
         if answer is not None:
             _checked(answer, command, None)

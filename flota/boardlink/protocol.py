@@ -35,7 +35,7 @@ class Command(IntEnum):
     CHUNK = 3  # (u32 offset, bytes) → u32 received: append to the slot; bytes already there are compared
     FINISH = 4  # () → (): verify what was received; the slot becomes PENDING
     ACTIVATE = 5  # (Activate) → (), then the board resets into it
-    CONFIRM = 6  # () → (): the running image is good; its security counter becomes the floor
+    CONFIRM = 6  # (u8 slot) → (): the image running in that slot is good; the floor rises to its counter
     ROLLBACK = 7  # () → (), then the board resets into the other confirmed image
     INPUT = 8  # (u32 offset, bytes) → (): a piece of one case's input tensors
     RUN = 9  # () → RunResult: run the model once on that input
@@ -61,6 +61,7 @@ class Status(IntEnum):
     SLOT_FALLBACK = 18
     SLOT_NOT_READY = 19
     NO_FALLBACK = 20
+    SLOT_NOT_RUNNING = 21
     # images
     IMAGE_TRUNCATED = 32
     IMAGE_OVERSIZE = 33
@@ -92,6 +93,7 @@ STATUS_CODES: dict[Status, tuple[str, str]] = {
     Status.SLOT_FALLBACK: ("slot.fallback", "this slot holds the only confirmed image; confirm or roll back first"),
     Status.SLOT_NOT_READY: ("slot.not-ready", "the slot holds no verified image"),
     Status.NO_FALLBACK: ("slot.no-fallback", "there is no other confirmed image to go back to"),
+    Status.SLOT_NOT_RUNNING: ("slot.not-running", "another slot's image runs: this one was given up"),
     Status.IMAGE_TRUNCATED: ("image.truncated", "the image is shorter than its header says"),
     Status.IMAGE_OVERSIZE: ("image.oversize", "the image does not fit the slot, or is longer than its header says"),
     Status.IMAGE_FORMAT: ("image.format", "the bytes are not an image of a version this firmware reads"),

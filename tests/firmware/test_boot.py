@@ -140,6 +140,17 @@ def test_rollback_from_testing_and_from_confirmed(board: Simulator) -> None:
         assert link.reset().running == "B"
 
 
+def test_an_image_that_was_given_up_is_never_taken_for_confirmed(board: Simulator) -> None:
+    board.start()
+    with board.link() as link:
+        confirm_in(link, "A")
+        link.install(make_image("B", CRASHES))
+        link.activate("B")
+        with pytest.raises(BoardRefused) as refused:
+            link.confirm("B")
+        assert refused.value.code == "slot.not-running"
+
+
 def test_rollback_without_another_confirmed_image_is_refused(board: Simulator) -> None:
     board.start()
     with board.link() as link:
@@ -187,7 +198,7 @@ def test_the_running_slot_and_the_only_fallback_are_not_overwritten(board: Simul
 
 def test_a_confirmed_image_that_crashes_again_and_again_gives_way(board: Simulator) -> None:
     board.start()
-    with board.link(timeout_s=4) as link:
+    with board.link() as link:
         confirm_in(link, "A")
         confirm_in(link, "B", "1.1.0", behaviour=CRASHES_ON_EE)
         poison = b"\xee" + bytes(23)

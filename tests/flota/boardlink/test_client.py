@@ -87,7 +87,7 @@ def test_noise_without_end_is_a_timeout_and_no_memory(line: FakeLine) -> None:
 def test_every_refusal_has_its_code(line: FakeLine, status: Status) -> None:
     line.answer = lambda frame, count: right(frame, b"", status)
     with BoardLink(line.port, timeout_s=4) as link, pytest.raises(BoardRefused) as refused:
-        link.confirm()
+        link.confirm("A")
     assert refused.value.status is status
     assert refused.value.code != BoardRefused.code
     assert "CONFIRM" in refused.value.message
