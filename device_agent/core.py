@@ -72,6 +72,7 @@ class Core:
         if self._complaint is not None:
             await self.note(Noted(time.time(), self._complaint.code, self._complaint.message))
         if not await self._recover():
+            await self.note(Noted(time.time(), BoardAbsent.code, "the board does not answer"))
             tasks.start_soon(self._recover_later)
 
     async def note(self, noted: Noted) -> None:
@@ -93,7 +94,6 @@ class Core:
 
     async def _recover_later(self) -> None:
         backoff = Backoff(first_s=1.0, cap_s=15.0)
-        await self.note(Noted(time.time(), BoardAbsent.code, "the board does not answer"))
         while True:
             await anyio.sleep(backoff.next())
             if await self._recover():

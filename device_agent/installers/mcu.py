@@ -24,7 +24,7 @@ from flota.messages import DeviceKind, Running
 from flota.runtimes import RuntimeFailure
 
 TARGETS = ("cortex-m4f-aot",)
-TIMEOUT_S = 60.0
+TIMEOUT_S = 20.0
 _PROBATION_MARGIN_S = 120.0
 _T = TypeVar("_T")
 
@@ -172,7 +172,7 @@ class McuInstaller:
         if info.running != job.slot:
             raise _fell_back(info, job.slot)
         if info.slots[job.slot].state is not SlotState.CONFIRMED:
-            self._board.use(lambda link: link.confirm())
+            self._board.use(lambda link: link.confirm(job.slot))
 
     def revert(self, job: Job, former: Running | None) -> None:
         """Tell the board to go back, unless it did by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -338,3 +339,8 @@ def test_kinds_of_events_are_the_messages_own() -> None:
     assert {kind for kind, _, _ in told(walk(IDLE, assigned(2), *GOOD_PATH, Committed(1, 2)))} <= {
         kind.value for kind in EventKind
     }
+
+
+def test_the_readme_shows_the_table() -> None:
+    readme = (Path(__file__).parents[2] / "device_agent" / "README.md").read_text("utf-8")
+    assert diagram() in readme
