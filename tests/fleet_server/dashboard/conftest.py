@@ -50,16 +50,52 @@ def eventually(what: str, check: Callable[[], bool], timeout_s: float = 20.0) ->
         time.sleep(0.05)
 
 
+class Process:
+    """``flota server run`` in a folder of its own."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+        self.log = root / "server.log"
+        self.ready: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Start it and wait until everything listens."""
+        ready = self.root / "ready.json"
+        ready.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "flota", "server", "run", str(self.folder), "--ready-file", str(ready)]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        eventually("server", lambda: ready.exists() or self._process.poll() is not None, START_S)
+        assert self._process.poll() is None, self.log.read_text()
+        self.ready = json.loads(ready.read_text())
+
+    def kill(self) -> None:
+        """kill -9"""
+        self._process.kill()
+        self._process.wait(20)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+
 @dataclass
 class Server:
-    """A running ``flota server run`` and a signed-in client of its API."""
+    """A running server and a signed-in client of its API."""
 
-    folder: Path
+    process: Process
     url: str
-    mqtt_port: int
     api: FleetClient
     publisher: Path
     devices: dict[str, WireDevice] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return self.process.folder
 
     def add_device(self, name: str, *, group: str = "default", kind: str = "linux", board: str = "") -> WireDevice:
         """Register, enrol and connect a device."""
@@ -128,9 +164,11 @@ class WireDevice:
         )
         self._publish(Channel.STATE, messages.encode(state), retain=True)
 
-    def take(self) -> messages.Assignment:
-        """The next assignment; the device now is in its probation."""
+    def take(self, rollout: int) -> messages.Assignment:
+        """The assignment of a rollout, which the device now has in its probation; others are left aside."""
         assignment = self.assigned.get(timeout=20)
+        while (assignment.rollout, assignment.reason) != (str(rollout), "rollout"):
+            assignment = self.assigned.get(timeout=20)
         self.report(phase=Phase.PROBATION)
         return assignment
 
@@ -167,6 +205,9 @@ class WireDevice:
         return messages.Result(
             counter=a.counter, version=a.version, outcome=outcome, code=code, detail=detail, at=time.time()
         )
+
+    def wait_connected(self) -> None:
+        eventually(f"{self.name} connected", self._client.is_connected)
 
     def _publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> None:
         self._client.publish(topic(self.name, channel), payload, qos=1, retain=retain).wait_for_publish(10)
@@ -217,42 +258,33 @@ def _bundle(version: str) -> tuple[bundle.Manifest, dict[str, bytes]]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with one operator (ada) and one viewer (vera), and a publisher whose keys it knows."""
     root = tmp_path_factory.mktemp("fleet")
-    folder, ready = root / "server", root / "ready.json"
-    flota = [sys.executable, "-m", "flota", "server"]
+    folder = root / "server"
+    init = [sys.executable, "-m", "flota", "server", "init", str(folder)]
     ports = ["--port", "0", "--device-port", "0", "--mqtt-port", "0"]
     admin = ["--admin-user", "ada", "--admin-password-stdin"]
-    subprocess.run([*flota, "init", str(folder), *ports, *admin], input=PASSWORD.encode(), check=True)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    with (root / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*flota, "run", str(folder), "--ready-file", str(ready)],
-            cwd=root,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    subprocess.run([*init, *ports, *admin], input=PASSWORD.encode(), check=True)
+    process = Process(root, folder)
+    process.start()
     try:
-        eventually("server", lambda: ready.exists() or process.poll() is not None, START_S)
-        assert process.poll() is None, (root / "server.log").read_text()
-        yield from _running(root, folder, json.loads(ready.read_text()))
+        yield from _running(process)
     finally:
-        process.terminate()
-        process.wait(20)
-        log_text = (root / "server.log").read_text()
+        process.stop()
+    log_text = process.log.read_text()
     assert "Traceback" not in log_text, log_text
     assert not (root / ".nicegui").exists(), "the dashboard keeps nothing on disk"
 
 
-def _running(root: Path, folder: Path, ready: dict[str, str]) -> Iterator[Server]:
-    ca = folder / "ca.pem"
-    with FleetClient(ready["url"], ca=ca) as anonymous:
+def _running(process: Process) -> Iterator[Server]:
+    ca = process.folder / "ca.pem"
+    url = process.ready["url"]
+    with FleetClient(url, ca=ca) as anonymous:
         session = anonymous.login("ada", PASSWORD)
-    with FleetClient(ready["url"], session.token, ca) as api:
+    with FleetClient(url, session.token, ca) as api:
         api.add_user(NewUser(name="vera", password=PASSWORD, role=Role.VIEWER))
-        publisher = root / "publisher"
-        release.init_publisher(publisher, ServerKeys.from_file(folder / "server-keys.json"))
+        publisher = process.root / "publisher"
+        release.init_publisher(publisher, ServerKeys.from_file(process.folder / "server-keys.json"))
         release.publish(publisher, api)  # devices enrol with the published root
-        running = Server(folder, ready["url"], int(ready["mqtt_port"]), api, publisher)
+        running = Server(process, url, api, publisher)
         yield running
         for device in running.devices.values():
             device.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 
 from flota.api import FleetClient
 from flota.api.models import RolloutStatus, RolloutView, Wave
-from flota.messages import EventKind, HealthLimits
+from flota.messages import EventKind, HealthLimits, Phase
 
 pytestmark = pytest.mark.xdist_group("dashboard")
 PATHS = ["/", "/devices/press-01", "/releases", "/rollouts", "/rollouts/1", "/audit", "/nothing/here"]
@@ -32,12 +33,16 @@ def test_an_empty_fleet_says_what_to_do_next(ada) -> None:
 
 @pytest.fixture(scope="module")
 def fleet(server):
-    """Three devices and motion 1.0.0 and 1.1.0."""
+    """Three devices, two of which run motion 1.0.0; 1.1.0 is published."""
     for name in ("canary", "press-01"):
         server.add_device(name).report()
     server.add_device("mixer", kind="mcu", board="qemu-mps2-an386").report()
     for version in ("1.0.0", "1.1.0"):
         server.publish(version)
+    first = server.api.create_rollout("motion", "1.0.0", devices=["canary", "press-01"])
+    for name in ("canary", "press-01"):
+        server.devices[name].confirm(server.devices[name].take(first.id))
+    eventually("1.0.0", lambda: server.api.rollout(first.id).status is RolloutStatus.SUCCEEDED)
     return server
 
 
@@ -54,6 +59,13 @@ def rollout(fleet) -> Iterator[RolloutView]:
     yield made
     if fleet.api.rollout(made.id).status in (RolloutStatus.RUNNING, RolloutStatus.PAUSED):
         fleet.api.abort_rollout(made.id, rollback=False)
+
+
+def eventually(what: str, check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not check():
+        assert time.monotonic() < deadline, f"{what}: not within 20 s"
+        time.sleep(0.05)
 
 
 # ---- signing in and out
@@ -232,12 +244,12 @@ def test_a_rollout_is_followed_live(fleet, rollout, ada) -> None:
     ada.open(f"/rollouts/{rollout.id}", "waves")
     assert "running" in ada.text("status")
     assert "≤ 2 × the version before" in ada.text("gates")
-    first = canary.take()
+    first = canary.take(rollout.id)
     ada.page.get_by_test_id("members").locator("tr").filter(has_text="canary").filter(has_text="probation").wait_for()
     canary.confirm(first)
     ada.page.get_by_test_id("waves").locator("tr").filter(has_text="Wave 1").filter(has_text="passed").wait_for()
     ada.page.get_by_test_id("waves").locator("tr").filter(has_text="Wave 2").filter(has_text="active").wait_for()
-    press.confirm(press.take())
+    press.confirm(press.take(rollout.id))
     ada.see("status", "succeeded")
     assert "100%" in ada.row("waves", "Wave 2")
     ada.page.get_by_test_id("states").locator("[data-state=succeeded]").filter(has_text="2").wait_for()
@@ -252,7 +264,7 @@ def test_a_rollout_is_followed_live(fleet, rollout, ada) -> None:
 def test_a_failing_canary_is_shown_with_its_code(fleet, rollout, ada) -> None:
     ada.open(f"/rollouts/{rollout.id}", "waves")
     canary = fleet.devices["canary"]
-    canary.fail(canary.take(), "health.latency", "median 41 ms is 4.1 × 10 ms")
+    canary.fail(canary.take(rollout.id), "health.latency", "median 41 ms is 4.1 × 10 ms")
     ada.see("status", "failed")
     ada.see("members", "health.latency")
     assert "4.1 × 10 ms" in ada.row("members", "canary")
@@ -277,7 +289,6 @@ def test_pause_resume_and_abort_act_after_a_yes(fleet, rollout, ada) -> None:
         assert fleet.api.rollout(rollout.id).status.value == status
     assert "aborted by ada" in ada.text("reason")
     assert not [name for name in ("pause", "resume", "abort") if page.get_by_test_id(name).is_visible()]
-    fleet.devices["canary"].take()  # what the abort came too late for
 
 
 def test_a_refused_action_is_told(fleet, rollout, ada) -> None:
@@ -303,3 +314,13 @@ def test_the_pictures_of_the_readme_can_be_taken_again(fleet, rollout, tmp_path)
     subprocess.run([sys.executable, str(script), *given], input=b"correct horse battery\n", check=True, timeout=120)
     for name in ("fleet.png", "rollout.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_open_page_comes_back_by_itself_when_the_server_was_killed(fleet, ada) -> None:
+    ada.open("/", "fleet")
+    fleet.process.kill()
+    fleet.process.start()
+    fleet.devices["mixer"].wait_connected()
+    fleet.devices["mixer"].report(phase=Phase.DOWNLOAD)
+    ada.page.get_by_test_id("fleet").locator("tr").filter(has_text="mixer").filter(has_text="download").wait_for()
+    ada.complaints = [text for text in ada.complaints if not re.search(r"ERR_CONNECTION|WebSocket|handshake", text)]
