@@ -85,8 +85,8 @@ def _print_table(rows: list[Row]) -> None:
     table = Table(box=None, header_style="bold")
     table.add_column("model")
     for column in COLUMNS:
-        table.add_column(LABELS[column], justify="right")
-    table.add_column("outputs equal")
+        table.add_column(LABELS[column], justify="right", no_wrap=True)
+    table.add_column("equal", no_wrap=True)
     for row in rows:
         if row.report is None:
             table.add_row(row.model, *["-"] * len(COLUMNS), row.missing)
