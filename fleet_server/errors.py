@@ -128,6 +128,12 @@ class Forbidden(ServerError):
     status = 403
 
 
+class CertificateRefused(Forbidden):
+    """A device's certificate was revoked, or replaced by a later enrolment."""
+
+    code = "device.revoked"
+
+
 class TokenRefused(ServerError):
     """An enrolment token is unknown, used or too old."""
 

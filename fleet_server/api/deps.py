@@ -106,7 +106,7 @@ def get_device(request: Request, fleet: FleetDep) -> str:
     """The device whose certificate this connection was made with.
 
     Raises:
-        DeviceRevoked: The certificate is not valid any more.
+        CertificateRefused: The certificate is not valid any more.
         Unauthenticated: There is none.
     """
     peer = request.scope.get("state", {}).get("peer")

@@ -14,7 +14,15 @@ from sqlmodel import Session, col, delete
 
 from fleet_server import audit
 from fleet_server.database import Database
-from fleet_server.errors import DeviceExists, DeviceRevoked, NotFound, TokenExpired, TokenRefused, TokenUsed
+from fleet_server.errors import (
+    CertificateRefused,
+    DeviceExists,
+    DeviceRevoked,
+    NotFound,
+    TokenExpired,
+    TokenRefused,
+    TokenUsed,
+)
 from fleet_server.models import DeviceRow, EnrolmentTokenRow, GroupRow
 from flota.api.models import EnrolmentToken, NewDevice
 from flota.files import sha256_hex
@@ -109,11 +117,11 @@ def check_certificate(session: Session, device: str, serial: str) -> None:
     """Check that a peer's certificate is the one its device has now.
 
     Raises:
-        DeviceRevoked: It is not: revoked, replaced by a later enrolment, or of no device we know.
+        CertificateRefused: It is not: revoked, replaced by a later enrolment, or of no device we know.
     """
     row = session.get(DeviceRow, device)
     if row is None or row.revoked_at is not None or row.certificate_serial != serial:
-        raise DeviceRevoked(f"the certificate of {device} is not valid any more", hint="enrol the device again")
+        raise CertificateRefused(f"the certificate of {device} is not valid any more", hint="enrol the device again")
 
 
 def serial_of(certificate_pem: bytes) -> str:

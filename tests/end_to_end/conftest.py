@@ -14,13 +14,13 @@ from fleet_driver import Fleet
 
 
 @pytest.fixture(scope="module")
-def new_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Fleet]]:
-    """Makes a running server without devices; everything of it is ended after the module."""
+def new_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Fleet]]:
+    """Makes a running server without devices, with these entries in ``server.json``; it is ended after the module."""
     fleets: list[Fleet] = []
 
-    def make() -> Fleet:
+    def make(**settings: float) -> Fleet:
         fleets.append(Fleet(tmp_path_factory.mktemp("fleet")))
-        fleets[-1].start_server()
+        fleets[-1].start_server(**settings)
         return fleets[-1]
 
     yield make

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import agent_bundles
+
 from device_agent.config import load_config
 from device_agent.enrol import enrol
 from device_agent.status import AgentStatus, read_status
-
 from flota.api import FleetClient
 from flota.api.errors import Unreachable
 from flota.api.models import EventView, NewDevice, RolloutView, Wave
@@ -111,6 +111,7 @@ class Device:
     name: str
     folder: Path
     process: Process
+    token: str
 
     @property
     def artifacts_url(self) -> str:
@@ -168,13 +169,15 @@ class Fleet:
         assert self._server is not None
         return self._server
 
-    def start_server(self) -> None:
+    def start_server(self, **settings: float) -> None:
         """Make server and publisher, start, sign in, publish the root of trust."""
         ports = ["--port", "0", "--device-port", "0", "--mqtt-port", "0"]
         init = ["server", "init", str(self.server_folder), *ports, "--admin-user", USER, "--admin-password-stdin"]
         subprocess.run(
             flota_command(init), input=PASSWORD.encode() + b"\n", check=True, capture_output=True, timeout=DEADLINE_S
         )
+        settings_file = self.server_folder / "server.json"
+        settings_file.write_text(json.dumps({**json.loads(settings_file.read_bytes()), **settings}))
         init_publisher(self.publisher, ServerKeys.from_file(self.server_folder / "server-keys.json"))
         run = ["server", "run", str(self.server_folder), "--ready-file", str(self._ready_file)]
         self._server = Process("server", run, self.folder / "logs" / "server.log")
@@ -239,7 +242,7 @@ class Fleet:
         folder = self.folder / "agents" / name
         enrol(self.addresses["url"], self.ca, token, name, folder)
         process = Process(name, ["agent", "run", str(folder)], self.folder / "logs" / f"{name}.log")
-        device = self.devices[name] = Device(name, folder, process)
+        device = self.devices[name] = Device(name, folder, process, token)
         device.set(probe_interval_s=0.1, telemetry_interval_s=1.0)
         if start:
             process.start()

@@ -75,7 +75,7 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def fleet(new_fleet: Callable[[], Fleet]) -> Fleet:
+def fleet(new_fleet: Callable[..., Fleet]) -> Fleet:
     return new_fleet()
 
 

@@ -86,7 +86,7 @@ def test_a_revoked_device_is_out(make_device: MakeDevice, client: FleetClient, s
     assert client.revoke_device(device.name).status == "revoked"
     device.send_telemetry(batch(device.name, 2))
     with device.http() as http:
-        assert http.get("/tuf/metadata/timestamp.json").status_code == 409
+        assert http.get("/tuf/metadata/timestamp.json").status_code == 403
     device.close()
     assert answer_of(device.mqtt_port, device.tls()) == b""
     assert len(client.telemetry(device=device.name)) == 1
