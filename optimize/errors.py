@@ -14,22 +14,22 @@ class OptimizeError(FlotaError):
 class InvalidModel(OptimizeError):
     """The bytes are not a usable ``.tflite`` file: truncated, garbled or inconsistent with themselves."""
 
-    code = "optimize.invalid_model"
+    code = "optimize.invalid-model"
 
 
 class UnsupportedOperator(OptimizeError):
     """The model is well formed but holds an operator, option or type the compiler has no code for."""
 
-    code = "optimize.unsupported_operator"
+    code = "optimize.unsupported-operator"
 
 
 class CompilerMissing(OptimizeError):
     """No C compiler was found on this machine."""
 
-    code = "optimize.compiler_missing"
+    code = "optimize.compiler-missing"
 
 
 class CompilationFailed(OptimizeError):
     """The C compiler ran and refused the generated code, or did not finish in time."""
 
-    code = "optimize.compilation_failed"
+    code = "optimize.compilation-failed"

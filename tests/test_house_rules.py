@@ -27,9 +27,12 @@ def _imports(tree: ast.AST) -> set[str]:
 
 
 def _module_level(tree: ast.Module) -> ast.Module:
-    """The module without the bodies of its functions: what runs when it is imported."""
+    """The module without the bodies of its functions and what only type checkers read: what runs on import."""
 
     class _DropBodies(ast.NodeTransformer):
+        def visit_If(self, node: ast.If) -> ast.If | None:
+            return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
+
         def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
             return None
 
