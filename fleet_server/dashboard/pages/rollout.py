@@ -23,17 +23,17 @@ from fleet_server.dashboard.cells import (
     tag_html,
     time_html,
 )
-from fleet_server.dashboard.shell import Context, Frame, heading, not_found, page
-from fleet_server.dashboard.source import Act, RolloutRecord
-from fleet_server.dashboard.views import (
+from fleet_server.dashboard.rollout_views import (
     MEMBER_TONES,
-    NONE,
     ROLLOUT_TONES,
     gate_rows,
     member_row,
     timeline,
     wave_row,
 )
+from fleet_server.dashboard.shell import Context, Frame, heading, not_found, page
+from fleet_server.dashboard.source import Act, RolloutRecord
+from fleet_server.dashboard.views import NONE
 from flota.api.models import MemberState, RolloutStatus, RolloutView
 from flota.errors import FlotaError
 

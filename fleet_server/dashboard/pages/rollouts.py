@@ -6,8 +6,8 @@ from nicegui import ui
 from starlette.requests import Request
 
 from fleet_server.dashboard.cells import Column, DataTable, Empty, link, meter, moment, tag
+from fleet_server.dashboard.rollout_views import rollout_row
 from fleet_server.dashboard.shell import Context, heading, page
-from fleet_server.dashboard.views import rollout_row
 from flota.api.models import RolloutSummary
 
 _PROGRESS = (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from fleet_server.dashboard import views
+from fleet_server.dashboard import rollout_views, views
 from flota.api import models
 from flota.api.models import MemberState, RolloutStatus, WaveStatus
 from flota.messages import DeviceKind, EventKind, HealthLimits, Outcome
@@ -146,28 +146,28 @@ def test_history_is_newest_first_and_says_what_runs_now() -> None:
 
 
 def test_every_state_has_a_tone() -> None:
-    assert set(views.MEMBER_TONES) == set(MemberState)
-    assert set(views.WAVE_TONES) == set(WaveStatus)
-    assert set(views.ROLLOUT_TONES) == set(RolloutStatus)
+    assert set(rollout_views.MEMBER_TONES) == set(MemberState)
+    assert set(rollout_views.WAVE_TONES) == set(WaveStatus)
+    assert set(rollout_views.ROLLOUT_TONES) == set(RolloutStatus)
     assert set(views.OUTCOME_TONES) == set(Outcome)
     assert set(views.EVENT_TONES) == {kind.value for kind in EventKind}
 
 
 def test_the_bars_of_a_wave_add_up() -> None:
     members = [_member("a", 0, MemberState.SUCCEEDED), _member("b", 0, MemberState.ASSIGNED)]
-    row = views.wave_row(_wave(0, WaveStatus.ACTIVE, succeeded=1, pending=1, success_rate=0.5), members)
+    row = rollout_views.wave_row(_wave(0, WaveStatus.ACTIVE, succeeded=1, pending=1, success_rate=0.5), members)
     assert (row.good, row.busy, row.bad) == (50.0, 50.0, 0.0)
     assert (row.rate, row.threshold, row.verdict) == ("50%", "≥ 100%", "open")
     assert row.progress == "1 good · 0 failed · 1 to go"
 
 
 def test_a_wave_that_has_not_begun_has_no_success_rate() -> None:
-    row = views.wave_row(_wave(1, WaveStatus.PENDING, success_rate=1.0), [])
+    row = rollout_views.wave_row(_wave(1, WaveStatus.PENDING, success_rate=1.0), [])
     assert (row.rate, row.verdict, row.progress) == ("–", "not begun", "not begun")
 
 
 def _gates(rollout: models.RolloutView) -> dict[str, tuple[str, str, str]]:
-    return {gate.name: (gate.value, gate.threshold, gate.verdict) for gate in views.gate_rows(rollout)}
+    return {gate.name: (gate.value, gate.threshold, gate.verdict) for gate in rollout_views.gate_rows(rollout)}
 
 
 def test_gates_show_values_next_to_thresholds() -> None:
@@ -210,7 +210,7 @@ def test_the_timeline_is_newest_first_and_names_the_device() -> None:
         )
     ]
     member = _member("a", 0, MemberState.SUCCEEDED, finished_at=9.0)
-    moments = views.timeline(_rollout(members=(member,)), acts)
+    moments = rollout_views.timeline(_rollout(members=(member,)), acts)
     assert [(moment.what, moment.who) for moment in moments] == [("succeeded", "a"), ("assign", "a"), ("create", "ada")]
 
 
