@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "crc32.h"
+#include "crypto_hash_sha512.h"
 #include "frame.h"
-#include "sha512.h"
 
 #define MAX_BYTES 16384u
 
@@ -34,8 +34,8 @@ static uint32_t parse(const char *hex)
 
 static void answer(char kind, uint32_t size)
 {
-    uint8_t digest[FLOTA_SHA512_BYTES];
-    flota_sha512_t hash;
+    uint8_t digest[crypto_hash_sha512_BYTES];
+    crypto_hash_sha512_state hash;
     int32_t decoded;
 
     switch (kind) {
@@ -54,10 +54,10 @@ static void answer(char kind, uint32_t size)
         printf("%08x", (unsigned)flota_crc32_update(0, bytes, size));
         break;
     default:
-        flota_sha512_start(&hash);
-        flota_sha512_update(&hash, bytes, size / 3u); /* in two pieces, to cross block borders */
-        flota_sha512_update(&hash, bytes + size / 3u, size - size / 3u);
-        flota_sha512_finish(&hash, digest);
+        (void)crypto_hash_sha512_init(&hash);
+        (void)crypto_hash_sha512_update(&hash, bytes, size / 3u); /* in two pieces, to cross block borders */
+        (void)crypto_hash_sha512_update(&hash, bytes + size / 3u, size - size / 3u);
+        (void)crypto_hash_sha512_final(&hash, digest);
         print(NULL, digest, sizeof digest);
     }
 }

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "crc32.h"
+#include "crypto_hash_sha512.h"
 #include "flota/model.h"
 #include "monocypher.h"
-#include "sha512.h"
 
 #define PAYLOAD_OFFSET (FLOTA_SIGNATURE_BYTES + (uint32_t)sizeof(flota_image_header_t))
 #define HASH_PIECE_BYTES 65536u /* between two feedings of the watchdog */
@@ -81,22 +81,22 @@ static int32_t check_signature(const flota_core_t *core, const uint8_t *image, u
 {
     for (uint32_t key = 0; key < core->factory.key_count; key++) {
         const uint8_t *public_key = core->factory.public_keys + 32u * key;
-        uint8_t digest[FLOTA_SHA512_BYTES];
+        uint8_t digest[crypto_hash_sha512_BYTES];
         uint8_t scalar[32];
-        flota_sha512_t hash;
+        crypto_hash_sha512_state hash;
 
-        flota_sha512_start(&hash);
-        flota_sha512_update(&hash, image, 32);
-        flota_sha512_update(&hash, public_key, 32);
+        (void)crypto_hash_sha512_init(&hash);
+        (void)crypto_hash_sha512_update(&hash, image, 32);
+        (void)crypto_hash_sha512_update(&hash, public_key, 32);
         for (uint32_t done = FLOTA_SIGNATURE_BYTES; done < image_bytes;) {
             const uint32_t left = image_bytes - done;
             const uint32_t piece = left < HASH_PIECE_BYTES ? left : HASH_PIECE_BYTES;
 
-            flota_sha512_update(&hash, image + done, piece);
+            (void)crypto_hash_sha512_update(&hash, image + done, piece);
             done += piece;
             core->port->watchdog_feed(core->port->context);
         }
-        flota_sha512_finish(&hash, digest);
+        (void)crypto_hash_sha512_final(&hash, digest);
         crypto_eddsa_reduce(scalar, digest);
         if (crypto_eddsa_check_equation(image, public_key, scalar) == 0) {
             return 0;

@@ -2,7 +2,7 @@
 
 from flota.toolchain.build import FirmwareBuild, UnsignedImage, build_firmware, link_image
 from flota.toolchain.compiler import CompileError, Compiler, find_tool
-from flota.toolchain.thirdparty import ThirdPartyMissing, fetch_monocypher
+from flota.toolchain.thirdparty import ThirdPartyMissing, fetch_third_party
 
 __all__ = [
     "CompileError",
@@ -11,7 +11,7 @@ __all__ = [
     "ThirdPartyMissing",
     "UnsignedImage",
     "build_firmware",
-    "fetch_monocypher",
+    "fetch_third_party",
     "find_tool",
     "link_image",
 ]

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from flota.errors import FlotaError
-from flota.toolchain.thirdparty import fetch_monocypher
+from flota.toolchain.thirdparty import fetch_third_party
 
 
 def main(arguments: list[str]) -> int:
@@ -15,12 +15,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--fetch", action="store_true", required=True, help="fetch the third-party C sources")
     parser.parse_args(arguments)
     try:
-        folder = fetch_monocypher()
+        found = fetch_third_party()
     except FlotaError as error:
         hint = f"\nhint: {error.hint}" if error.hint else ""
         sys.stderr.write(f"error: {error.message} ({error.code}){hint}\n")
         return error.exit_code
-    sys.stderr.write(f"Monocypher is in {folder.name}\n")
+    sys.stderr.write(f"third-party sources are in {found.folder.name}\n")
     return 0
 
 

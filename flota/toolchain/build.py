@@ -14,7 +14,7 @@ from flota.files import sha256_hex, write_atomic
 from flota.image import PAYLOAD_ALIGN, PAYLOAD_OFFSET, UNSIGNED, ImageHeader, Slot
 from flota.toolchain.cheader import board_header, wire_header
 from flota.toolchain.compiler import WARNINGS, CompileError, Compiler
-from flota.toolchain.thirdparty import fetch_monocypher
+from flota.toolchain.thirdparty import ThirdParty, fetch_third_party
 
 OPTIMIZE = ("-O2", "-g", "-ffunction-sections", "-fdata-sections", "-fno-common", "-ffp-contract=off")
 _LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--fatal-warnings", "-Wl,--build-id=none")
@@ -58,20 +58,20 @@ def build_firmware(board: str, out_dir: Path) -> FirmwareBuild:
     Raises:
         UsageError: No firmware for such a board.
         MissingTool: The cross-compiler is not installed.
-        ThirdPartyMissing: Monocypher's sources cannot be had.
+        ThirdPartyMissing: The third-party sources cannot be had.
         CompileError: The sources do not compile.
         StorageError: ``out_dir`` cannot be written.
     """
-    geometry, compiler, monocypher = find_geometry(board), Compiler(), fetch_monocypher()
-    sources = _firmware_sources(geometry, monocypher)
-    digest = _digest(geometry, sources, compiler)
+    geometry, compiler, third_party = find_geometry(board), Compiler(), fetch_third_party()
+    sources = _firmware_sources(geometry)
+    digest = _digest(geometry, [*sources, *third_party.sources], compiler)
     built = _built_before(out_dir, digest)
     if built is not None:
         return built
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out_dir) as scratch:
-            return _compile_firmware(geometry, sources, monocypher, compiler, Path(scratch), out_dir, digest)
+            return _compile_firmware(geometry, sources, third_party, compiler, Path(scratch), out_dir, digest)
     except OSError as error:
         raise StorageError(f"{out_dir}: {error.strerror or error}", hint="check free space and permissions") from error
 
@@ -139,9 +139,9 @@ def link_image(
     return UnsignedImage(data=UNSIGNED + header.pack() + payload, header=header, flash_bytes=len(code), elf=elf)
 
 
-def _firmware_sources(geometry: BoardGeometry, monocypher: Path) -> list[Path]:
+def _firmware_sources(geometry: BoardGeometry) -> list[Path]:
     core = sorted((FIRMWARE_FOLDER / "src").glob("*.c"))
-    return [*core, *sorted(geometry.folder.glob("*.c")), monocypher / "monocypher.c"]
+    return [*core, *sorted(geometry.folder.glob("*.c"))]
 
 
 def _digest(geometry: BoardGeometry, sources: Sequence[Path], compiler: Compiler) -> str:
@@ -169,7 +169,7 @@ def _built_before(out_dir: Path, digest: str) -> FirmwareBuild | None:
 def _compile_firmware(
     geometry: BoardGeometry,
     sources: Sequence[Path],
-    monocypher: Path,
+    third_party: ThirdParty,
     compiler: Compiler,
     scratch: Path,
     out_dir: Path,
@@ -178,10 +178,11 @@ def _compile_firmware(
     _write_headers(scratch, geometry)
     include = [
         *(f"-I{folder}" for folder in ("include", FIRMWARE_FOLDER / "include", FIRMWARE_FOLDER / "src")),
-        *("-isystem", str(monocypher)),
+        *third_party.flags,
     ]
     flags = [*geometry.compiler.cpu, *OPTIMIZE, *include]
     objects = _compile(compiler, sources, [*flags, *WARNINGS], scratch)
+    objects += _compile(compiler, third_party.sources, [*flags, "-w"], scratch, prefix="third-")
     script = _linker_script(compiler, geometry.folder / "memory.ld", ["-Iinclude"], scratch)
     compiler.run("gcc", [*geometry.compiler.cpu, *_LINK, "-T", script, *objects, "-o", "firmware.elf"], scratch)
     flash_bytes, ram_bytes = _sizes(compiler, scratch)
@@ -253,10 +254,12 @@ def _kernel(name: str) -> Path:
     return path
 
 
-def _compile(compiler: Compiler, sources: Iterable[Path], flags: Sequence[str], folder: Path) -> list[str]:
+def _compile(
+    compiler: Compiler, sources: Iterable[Path], flags: Sequence[str], folder: Path, *, prefix: str = ""
+) -> list[str]:
     objects = []
     for index, source in enumerate(sources):
-        name = f"{index:02d}-{source.stem}.o"
+        name = f"{prefix}{index:02d}-{source.stem}.o"
         compiler.run("gcc", [*flags, "-c", str(source), "-o", name], folder)
         objects.append(name)
     return objects

@@ -15,7 +15,7 @@ from flota.toolchain import (
     ThirdPartyMissing,
     UnsignedImage,
     build_firmware,
-    fetch_monocypher,
+    fetch_third_party,
     find_tool,
     link_image,
     thirdparty,
@@ -119,15 +119,18 @@ def test_a_missing_compiler_names_the_package(monkeypatch: pytest.MonkeyPatch, t
         find_tool("qemu-system-arm")
 
 
-def test_monocypher_is_kept_and_its_absence_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    kept = fetch_monocypher()
-    assert (kept / "monocypher.c").is_file()
+def test_third_party_sources_are_kept_and_its_absence_explained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = fetch_third_party()
+    assert all(source.is_file() for source in kept.sources)
     assert main(["--fetch"]) == 0
     pin = tmp_path / "third_party.txt"
-    pin.write_text(f"pymonocypher==0.0.0 --hash=sha256:{'0' * 64}\n")
+    nowhere = f"0.0.0 --hash=sha256:{'0' * 64}\n"
+    pin.write_text(f"pymonocypher=={nowhere}pynacl=={nowhere}")
     monkeypatch.setattr(thirdparty, "REQUIREMENTS", pin)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(ThirdPartyMissing) as error:
-        fetch_monocypher(tmp_path / "cache")
+        fetch_third_party(tmp_path / "cache")
     assert "--fetch" in error.value.hint
     assert not (tmp_path / "cache").exists()
