@@ -126,6 +126,9 @@ def _stop(folder: Path, console: Console) -> None:
 
 
 def _print_story(story: Story, console: Console) -> None:
+    from hil.bench.render import render_report
+    from hil.bench.report import BenchReport
+
     fleet = Table(title="the fleet", box=None, header_style="bold", title_justify="left")
     for column in ("device", "kind", "what ran on it", "ended on"):
         fleet.add_column(column)
@@ -137,7 +140,8 @@ def _print_story(story: Story, console: Console) -> None:
         refused.add_column(column)
     for row in story.refused:
         refused.add_row(row.what, row.code)
-    console.print(fleet, refused, f"{story.seconds:.0f} s in all", sep="\n", soft_wrap=True)
+    console.print(render_report(BenchReport.model_validate(story.bench)))
+    console.print(fleet, refused, f"{story.seconds:.0f} s in all", sep="\n")
 
 
 def _print_address(ending: Ending, where: Path, console: Console) -> None:
