@@ -44,6 +44,7 @@ class Broker:
         self._received = received
         self._connected = connected
         self._client: aiomqtt.Client | None = None
+        self._in_flight: set[anyio.CancelScope] = set()
 
     @property
     def online(self) -> bool:
@@ -60,6 +61,8 @@ class Broker:
                 logger.warning("broker %s:%d: %s", self._settings.mqtt_host, self._settings.mqtt_port, error)
             finally:
                 self._client = None
+                for scope in self._in_flight:  # their answers will never come; waiting for them would delay the news
+                    scope.cancel()
             await anyio.sleep(backoff.next())
 
     async def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> bool:
@@ -67,14 +70,17 @@ class Broker:
         client = self._client
         if client is None:
             return False
+        name, scope = topic(self._settings.device, channel), anyio.CancelScope()
+        self._in_flight.add(scope)
         try:
-            await client.publish(
-                topic(self._settings.device, channel), payload, qos=1, retain=retain, timeout=_PUBLISH_S
-            )
+            with scope:
+                await client.publish(name, payload, qos=1, retain=retain, timeout=_PUBLISH_S)
+                return True
         except aiomqtt.MqttError as error:
             logger.warning("publish on %s: %s", channel.value, error)
-            return False
-        return True
+        finally:
+            self._in_flight.discard(scope)
+        return False
 
     async def _session(self, backoff: Backoff) -> None:
         device = self._settings.device

@@ -7,6 +7,7 @@ them back; to a device that knows them they are nothing new.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import ssl
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import aiomqtt
+import anyio
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from sqlalchemy.exc import SQLAlchemyError
@@ -63,6 +65,7 @@ class Link:
         self._client: aiomqtt.Client | None = None
         self._publishing = asyncio.Lock()
         self._asked: dict[tuple[str, str], asyncio.Future[Reply]] = {}
+        self._in_flight: set[anyio.CancelScope] = set()
         self.figures = Figures()
 
     @property
@@ -79,6 +82,8 @@ class Link:
                 log.info("not connected to the broker: %s", error)
             finally:
                 self._client = None
+                for scope in self._in_flight:
+                    scope.cancel()
             await asyncio.sleep(_RETRY_S)
 
     async def publish_pending(self) -> None:
@@ -90,7 +95,7 @@ class Link:
                     return
                 try:
                     name = topic(outgoing.device, Channel.ASSIGN)
-                    await client.publish(name, outgoing.envelope, qos=_QOS, retain=True)
+                    await self._send(client, name, outgoing.envelope, retain=True)
                 except aiomqtt.MqttError as error:
                     log.info("assignment %s of %s waits: %s", outgoing.counter, outgoing.device, error)
                     return
@@ -98,10 +103,11 @@ class Link:
                 await asyncio.to_thread(self._mark, outgoing.device, outgoing.counter)
 
     async def forget(self, device: str) -> None:
-        """Take back what is retained for a device that was revoked."""
-        if self._client is not None:
+        """Take back what is retained for a device that was revoked; tidying only, so a broker that is away is no error."""
+        with contextlib.suppress(aiomqtt.MqttError):
             for channel in (Channel.ASSIGN, Channel.STATE):
-                await self._client.publish(topic(device, channel), b"", qos=_QOS, retain=True)
+                if self._client is not None:
+                    await self._send(self._client, topic(device, channel), b"", retain=True)
 
     async def ask(self, device: str, request: CommandRequest) -> Reply:
         """Send a command to a device and wait for its answer.
@@ -116,7 +122,7 @@ class Link:
         try:
             if self._client is None:
                 raise BrokerFailed("the broker is not reachable", hint="it is being started; try again in a moment")
-            await self._client.publish(topic(device, Channel.CMD), encode(command), qos=_QOS)
+            await self._send(self._client, topic(device, Channel.CMD), encode(command))
             return await asyncio.wait_for(answer, request.timeout_s)
         except aiomqtt.MqttError as error:
             raise BrokerFailed(f"the broker did not take the command: {error}", hint="try again") from error
@@ -126,6 +132,18 @@ class Link:
             ) from error
         finally:
             self._asked.pop((device, command.id), None)
+
+    async def _send(self, client: aiomqtt.Client, name: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish; a connection that ends takes along what waits for an answer on it. Raises MqttError."""
+        scope = anyio.CancelScope()
+        self._in_flight.add(scope)
+        try:
+            with scope:
+                await client.publish(name, payload, qos=_QOS, retain=retain)
+        finally:
+            self._in_flight.discard(scope)
+        if scope.cancelled_caught:
+            raise aiomqtt.MqttError("the connection ended")
 
     async def _session(self) -> None:
         tls = _tls(self._broker)
@@ -167,7 +185,8 @@ class Link:
             log.error("%s on %s not stored: %s", device, channel.value, error)
             return
         if ack is not None and self._client is not None:
-            await self._client.publish(topic(device, Channel.ACK), encode(ack), qos=_QOS)
+            # QoS 0: this is the loop that notices a lost connection, and a device asks for a lost answer by itself.
+            await self._client.publish(topic(device, Channel.ACK), encode(ack), qos=0)
         if channel is Channel.STATE:
             self._on_state()
 

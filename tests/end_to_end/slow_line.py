@@ -12,7 +12,7 @@ _PIECE_BYTES = 1 << 14
 
 
 class SlowLine:
-    """Forwards connections to ``url``. While held, each connection gets ``limit`` bytes of answer, then nothing.
+    """Forwards connections to ``url``. While held, each connection gets ``limit_bytes`` of answer, then nothing.
 
     It knows nothing of TLS: what passes is what the two ends say to each other.
     """
@@ -41,7 +41,7 @@ class SlowLine:
         self._listener.close()
 
     def hold(self) -> None:
-        """Stop connections that are made from now on after their limit."""
+        """Stop every connection after its next ``limit_bytes``."""
         self._open.clear()
 
     def release(self) -> None:
@@ -66,7 +66,7 @@ class SlowLine:
         passed = 0
         with contextlib.suppress(OSError):
             while piece := source.recv(_PIECE_BYTES):
-                passed += len(piece)
+                passed = 0 if self._open.is_set() else passed + len(piece)
                 if held and passed > self._limit_bytes:
                     self._open.wait()
                 sink.sendall(piece)
