@@ -2,7 +2,7 @@
 
     python benchmarks/agent_rss.py [--seconds 20] [--json]
 
-Measured on this machine: RSS and PSS from psutil, median of samples taken every 0.5 s after the update is over.
+Measured on this machine: RSS and PSS from /proc, median of samples taken every 0.5 s after the update is over.
 Beside it, under the same conditions: a Python process with only the LiteRT interpreter and NumPy loaded and the same
 model allocated, which is the least any Python program that serves this model needs.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -20,8 +21,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-
-import psutil
 
 REPOSITORY = Path(__file__).parent.parent
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "device_agent")]
@@ -139,18 +138,30 @@ def _start_agent(folder: Path, bundle_path: Path) -> subprocess.Popen[bytes]:
 
 
 def _watch(pid: int, seconds: float) -> Memory:
-    process = psutil.Process(pid)
-    process.cpu_percent()
+    process = Path("/proc") / str(pid)
     rss: list[float] = []
     pss: list[float] = []
-    end = time.monotonic() + seconds
-    while not rss or time.monotonic() < end:
-        full = process.memory_full_info()
-        rss.append(full.rss / 2**20)
-        pss.append(full.pss / 2**20)
+    begin, busy = time.monotonic(), _processor_s(process)
+    while not rss or time.monotonic() < begin + seconds:
+        now = _sizes_mib(process)
+        rss.append(now["Rss"])
+        pss.append(now["Pss"])
         time.sleep(0.5)
-    threads, cpu = process.num_threads(), process.cpu_percent()
+    cpu = 100 * (_processor_s(process) - busy) / (time.monotonic() - begin)
+    threads = sum(1 for _ in (process / "task").iterdir())
     return Memory(round(median(rss), 1), round(median(pss), 1), threads, round(cpu, 2), len(rss))
+
+
+def _sizes_mib(process: Path) -> dict[str, float]:
+    """``smaps_rollup`` in MiB by name; its first line is the address range."""
+    lines = (process / "smaps_rollup").read_text().splitlines()[1:]
+    return {name: int(value.split()[0]) / 1024 for name, value in (line.split(":") for line in lines)}
+
+
+def _processor_s(process: Path) -> float:
+    """Processor seconds so far: fields 14 and 15 of ``stat``, counted behind the name, which may hold spaces."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait(ready: Callable[[], bool], what: str) -> None:

@@ -50,7 +50,6 @@ _PACKAGES = (
     ("aiomqtt", "agent"),
     ("fastapi", "server"),
     ("nicegui", "server"),
-    ("psutil", "hil"),
     ("pytest", "dev"),
 )
 

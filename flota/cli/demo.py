@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from flota.demo.scenario import Ending
     from flota.demo.story import Story
 
+_FOR_TESTS = ("chromium", "pytest")
+
 
 def command(
     json_file: Annotated[
@@ -101,7 +103,7 @@ class _Narrator:
 def _check_programs() -> None:
     from flota.diagnosis import diagnose
 
-    missing = [finding for finding in diagnose() if not finding.found and finding.name != "chromium"]
+    missing = [finding for finding in diagnose() if not finding.found and finding.name not in _FOR_TESTS]
     if missing:
         raise MissingTool(
             f"the demo needs {', '.join(finding.name for finding in missing)}",
