@@ -103,7 +103,7 @@ class Link:
                 await asyncio.to_thread(self._mark, outgoing.device, outgoing.counter)
 
     async def forget(self, device: str) -> None:
-        """Take back what is retained for a device that was revoked. A broker that is away is no error: this only tidies."""
+        """Take back what is retained for a device that was revoked; with the broker away, nothing is."""
         with contextlib.suppress(aiomqtt.MqttError):
             for channel in (Channel.ASSIGN, Channel.STATE):
                 if self._client is not None:
