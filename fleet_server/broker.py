@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import pwd
-import shutil
 import signal
 import socket
 import time
@@ -24,13 +23,12 @@ from pathlib import Path
 
 from fleet_server.config import ServerConfig
 from fleet_server.errors import BrokerFailed
-from flota.errors import MissingTool
 from flota.files import write_atomic
+from flota.programs import find_program
 from flota.topics import FROM_DEVICE, FROM_SERVER, PREFIX
 from flota.trust.ca import CRL
 
 SERVICE = "_server"
-_ADMIN_FOLDERS = ("/usr/sbin", "/usr/local/sbin")  # where Debian puts it, outside a user's PATH
 _START_S = 10.0
 _STOP_S = 5.0
 _POLL_S = 0.05
@@ -38,18 +36,6 @@ _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STABLE_S = 10.0
 
 log = logging.getLogger("flota.broker")
-
-
-def find_mosquitto() -> str:
-    """The path of the ``mosquitto`` program.
-
-    Raises:
-        MissingTool: It is not installed.
-    """
-    found = shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMIN_FOLDERS]))
-    if found is None:
-        raise MissingTool("mosquitto is not installed", hint="apt-get install mosquitto")
-    return found
 
 
 @dataclass(slots=True)
@@ -150,7 +136,7 @@ class Broker:
         return self.config.broker_folder / "process.json"
 
     async def _start(self) -> None:
-        program = find_mosquitto()
+        program = find_program("mosquitto")
         with (self.config.broker_folder / "broker.log").open("ab") as stream:
             self._process = await asyncio.create_subprocess_exec(
                 program,

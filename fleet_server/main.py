@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fleet_server import ingest
 from fleet_server.app import device_app, operator_app
 from fleet_server.assignments import Director
-from fleet_server.broker import Broker, find_mosquitto
+from fleet_server.broker import Broker
 from fleet_server.config import Ports, ServerConfig, load_config
 from fleet_server.database import Database
 from fleet_server.errors import BrokerFailed, ServerError
@@ -34,6 +34,7 @@ from fleet_server.setup import issue_certificates
 from fleet_server.state import Fleet, revoked_devices
 from flota.errors import FlotaError
 from flota.files import sweep_leftovers, write_atomic
+from flota.programs import find_program
 from flota.trust.ca import CertificateAuthority
 from flota.trust.online import OnlineRepository
 
@@ -58,7 +59,7 @@ def run_server(folder: Path, *, port: int | None = None, ready_file: Path | None
         AlreadyRunning, PortInUse, BrokerFailed, DatabaseFailed: It cannot run.
     """
     config = load_config(folder)
-    find_mosquitto()
+    find_program("mosquitto")
     with run_lock(config.folder):
         database = Database(config.database)
         try:

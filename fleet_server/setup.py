@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet_server.broker import SERVICE, find_mosquitto
+from fleet_server.broker import SERVICE
 from fleet_server.config import ServerConfig, Settings, save_settings
 from fleet_server.database import Database
 from fleet_server.errors import ServerExists
@@ -15,6 +15,7 @@ from fleet_server.identity import operators
 from flota.api.models import NewUser
 from flota.errors import StorageError
 from flota.files import write_atomic
+from flota.programs import find_program
 from flota.trust.ca import CertificateAuthority
 from flota.trust.online import OnlineRepository
 
@@ -41,7 +42,7 @@ def init_server(folder: Path, settings: Settings, admin: NewUser | None) -> Crea
         UsageError: The host is neither a name nor an address.
         StorageError: The folder cannot be written.
     """
-    find_mosquitto()
+    find_program("mosquitto")
     folder = folder.absolute()
     _check_free(folder)
     try:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 
+from flota.programs import install_command, look_for
+
 _VERSION_DEADLINE_S = 10.0
-_ADMIN_FOLDERS = ("/usr/sbin", "/usr/local/sbin")  # where Debian puts Mosquitto, outside a user's PATH
 OLDEST_PYTHON = (3, 10)
 NEWEST_PYTHON = (3, 13)
 
@@ -31,16 +30,15 @@ class Finding:
 class _Program:
     name: str
     needed_for: str
-    apt: str
     version_option: str = "--version"
 
 
 _PROGRAMS = (
-    _Program("gcc", "host board, firmware unit tests", "gcc libc6-dev"),
-    _Program("arm-none-eabi-gcc", "microcontroller images", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
-    _Program("qemu-system-arm", "emulated boards", "qemu-system-arm"),
-    _Program("mosquitto", "fleet server (MQTT broker)", "mosquitto", "-h"),
-    _Program("chromium", "dashboard tests", "chromium"),
+    _Program("gcc", "host board, firmware unit tests"),
+    _Program("arm-none-eabi-gcc", "microcontroller images"),
+    _Program("qemu-system-arm", "emulated boards"),
+    _Program("mosquitto", "fleet server (MQTT broker)", "-h"),
+    _Program("chromium", "dashboard tests"),
 )
 
 _PACKAGES = (
@@ -76,9 +74,9 @@ def _look_for_package(name: str, extra: str) -> Finding:
 
 
 def _look_for_program(program: _Program) -> Finding:
-    path = shutil.which(program.name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMIN_FOLDERS]))
+    path = look_for(program.name)
     version = _version_of(path, program.version_option) if path else ""
-    return Finding(program.name, program.needed_for, path is not None, version, f"apt-get install {program.apt}")
+    return Finding(program.name, program.needed_for, path is not None, version, install_command(program.name))
 
 
 def _version_of(path: str, option: str) -> str:

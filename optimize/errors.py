@@ -23,12 +23,6 @@ class UnsupportedOperator(OptimizeError):
     code = "optimize.unsupported-operator"
 
 
-class CompilerMissing(OptimizeError):
-    """No C compiler was found on this machine."""
-
-    code = "optimize.compiler-missing"
-
-
 class CompilationFailed(OptimizeError):
     """The C compiler ran and refused the generated code, or did not finish in time."""
 

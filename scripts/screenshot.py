@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import shutil
 import socket
 import ssl
 import sys
@@ -20,6 +19,8 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Page, sync_playwright
+
+from flota.programs import install_command, look_for
 
 _IMAGES = Path(__file__).parent.parent / "docs" / "images"
 _ARGUMENTS = (
@@ -45,9 +46,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=_IMAGES, help="folder of the pictures (default: docs/images)")
     parser.add_argument("--dark", action="store_true", help="dark colours")
     given = parser.parse_args()
-    chromium = shutil.which("chromium")
+    chromium = look_for("chromium")
     if chromium is None:
-        sys.exit("error: chromium is not installed\nhint: apt-get install chromium")
+        sys.exit(f"error: chromium is not installed\nhint: {install_command('chromium')}")
     url, password = given.url.rstrip("/"), sys.stdin.readline().rstrip("\r\n")
     given.out.mkdir(parents=True, exist_ok=True)
     # the browser gets exactly the key that the fleet's CA vouches for

@@ -1,7 +1,7 @@
 """From C sources to the base firmware and to model images, with the cross-compiler of the distribution."""
 
 from flota.toolchain.build import FirmwareBuild, UnsignedImage, build_firmware, link_image
-from flota.toolchain.compiler import CompileError, Compiler, find_tool
+from flota.toolchain.compiler import CompileError, Compiler
 from flota.toolchain.thirdparty import ThirdPartyMissing, fetch_third_party
 
 __all__ = [
@@ -12,6 +12,5 @@ __all__ = [
     "UnsignedImage",
     "build_firmware",
     "fetch_third_party",
-    "find_tool",
     "link_image",
 ]

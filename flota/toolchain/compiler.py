@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flota.errors import FlotaError, MissingTool
+from flota.errors import FlotaError
+from flota.programs import find_program, install_command
 
-_PACKAGES = {
-    "arm-none-eabi-": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
-    "qemu-system-arm": "qemu-system-arm",
-    "gcc": "gcc libc6-dev",
-}
 _TIMEOUT_S = 300
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
@@ -25,19 +20,6 @@ class CompileError(FlotaError):
     """The C compiler or the linker refused the sources."""
 
     code = "toolchain.compile"
-
-
-def find_tool(name: str) -> str:
-    """The full path of a program of the toolchain.
-
-    Raises:
-        MissingTool: It is not installed; the hint is the command that installs it.
-    """
-    found = shutil.which(name)
-    if found is None:
-        package = next((packages for prefix, packages in _PACKAGES.items() if name.startswith(prefix)), name)
-        raise MissingTool(f"{name} is not installed", hint=f"apt-get install {package}")
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +47,7 @@ class Compiler:
             MissingTool: It is not installed.
             CompileError: It failed; the message is its first error line.
         """
-        command = [find_tool(self.prefix + tool), *arguments]
+        command = [find_program(self.prefix + tool), *arguments]
         try:
             result = subprocess.run(
                 command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
@@ -77,7 +59,7 @@ class Compiler:
         return result.stdout
 
 
-_HINT = "if newlib is missing: apt-get install libnewlib-arm-none-eabi; else repair the named source line"
+_HINT = f"if newlib is missing: {install_command('arm-none-eabi-gcc')}; else repair the named source line"
 
 
 def _first_error(stderr: str, folder: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from flota.bundle import TensorSignature
 from flota.errors import StorageError, UsageError
 from flota.files import sha256_hex
+from flota.programs import find_program
 from flota.runtimes.tflm import TflmRuntime
 from flota.toolchain import build_firmware, link_image
 from hil.bench.cases import random_cases
@@ -20,7 +21,6 @@ from hil.bench.report import BenchReport, Subject
 from hil.bench.run import Watch, unwatched
 from hil.bench.subjects import McuSubject, find_bundle, installed_version, mcu_subject
 from hil.boards import EmulatedMcu, find_board
-from hil.boards.qemu import find_qemu
 
 MAX_RANDOM_CASES = 100
 _BENCH_VERSION = "0.0.0"
@@ -123,7 +123,7 @@ def bench(request: BenchRequest, *, compile_model: CompileModel, watch: Watch = 
         path = path or find_bundle(request.workspace, request.name, "linux-litert", request.version)
         _refuse_tflite(path)
         return bench_host(path, inferences=request.inferences, warmup=request.warmup, watch=watch)
-    find_qemu(resource.program)
+    find_program(resource.program)
     path = path or find_bundle(request.workspace, request.name, "cortex-m4f-aot", request.version)
     subject = _subject(path, request, compile_model, watch)
     watch("build the firmware")

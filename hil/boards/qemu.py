@@ -13,7 +13,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -25,7 +24,8 @@ from types import TracebackType
 from typing import IO
 
 from flota.boardlink.geometry import find_geometry
-from flota.errors import MissingTool, StorageError
+from flota.errors import StorageError
+from flota.programs import find_program, install_command
 from hil.boards import leash
 from hil.boards.qmp import QmpMonitor
 from hil.boards.resources import EmulatedMcu, find_board
@@ -36,7 +36,6 @@ _STOP_TIMEOUT_S = 10.0
 _ERASED_PIECE = b"\xff" * (1 << 20)
 _ELF_HEADER = struct.Struct("<5s13sH")  # magic and 32-bit class; unused here; machine
 _EM_ARM = 40
-_INSTALL_QEMU = "apt-get install qemu-system-arm"
 
 # The kernel's parent-death signal follows the *thread* that forked; this one lives as long as the process.
 _LAUNCHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="board-launcher")
@@ -71,7 +70,7 @@ class QemuBoard:
         start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
         self.resource = _emulated(board)
-        self._program = find_qemu(self.resource.program)
+        self._program = find_program(self.resource.program)
         self._firmware_elf = _arm_program(firmware_elf)
         self._flash = flash
         self._flash_bytes = find_geometry(board).flash.bytes
@@ -222,18 +221,6 @@ class QemuBoard:
         self._process = None
 
 
-def find_qemu(program: str) -> str:
-    """The full path of an emulator.
-
-    Raises:
-        MissingTool: It is not installed.
-    """
-    found = shutil.which(program)
-    if found is None:
-        raise MissingTool(f"{program} is not installed", hint=_INSTALL_QEMU)
-    return found
-
-
 def qemu_version(program: str) -> str:
     """The emulator's own version string, for example ``7.2.22``.
 
@@ -243,10 +230,10 @@ def qemu_version(program: str) -> str:
     """
     try:
         answer = subprocess.run(
-            [find_qemu(program), "--version"], capture_output=True, text=True, check=True, timeout=30
+            [find_program(program), "--version"], capture_output=True, text=True, check=True, timeout=30
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise BoardFailed(f"{program} does not run: {error}", hint=_INSTALL_QEMU) from error
+        raise BoardFailed(f"{program} does not run: {error}", hint=install_command(program)) from error
     words = answer.stdout.split()
     return words[3] if len(words) > 3 else answer.stdout.strip()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flota.files import write_atomic
-from optimize.errors import CompilationFailed, CompilerMissing
+from flota.programs import find_program
+from optimize.errors import CompilationFailed
 
 if TYPE_CHECKING:
     from optimize.compiler import CompiledModel
@@ -30,7 +30,7 @@ def build_host_library(compiled: CompiledModel, out_dir: Path, *, sanitize: bool
     be started with ``LD_PRELOAD`` set to the output of ``gcc -print-file-name=libasan.so``.
 
     Raises:
-        CompilerMissing: no ``gcc`` on the path.
+        MissingTool: ``gcc`` is not installed.
         CompilationFailed: the compiler refused the code or took longer than ``TIMEOUT_S`` seconds.
     """
     with tempfile.TemporaryDirectory(prefix="flota-host-") as scratch:
@@ -47,11 +47,8 @@ def build_host_library(compiled: CompiledModel, out_dir: Path, *, sanitize: bool
 
 def compile_shared(sources: list[Path], library: Path, *, sanitize: bool, extra: tuple[str, ...] = ()) -> Path:
     """Run the host's C compiler on ``sources`` with the flags of this module, then ``extra``; returns ``library``."""
-    gcc = shutil.which("gcc")
-    if gcc is None:
-        raise CompilerMissing("no C compiler: gcc is not on the path", hint="apt-get install gcc")
     flags = FLAGS + (SANITIZE_FLAGS if sanitize else ()) + extra
-    command = [gcc, *flags, f"-I{FIRMWARE / 'include'}", *map(str, sources), "-o", str(library)]
+    command = [find_program("gcc"), *flags, f"-I{FIRMWARE / 'include'}", *map(str, sources), "-o", str(library)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:

@@ -27,7 +27,6 @@ from securesystemslib.signer import CryptoSigner
 from device_agent.config import AgentConfig, Settings, save_config
 from device_agent.journal import Journal
 from device_agent.state import AgentState
-from fleet_server.broker import find_mosquitto
 from flota import bundle as bundles
 from flota import release
 from flota.files import write_atomic
@@ -46,6 +45,7 @@ from flota.messages import (
     decode,
     encode,
 )
+from flota.programs import find_program
 from flota.topics import FROM_DEVICE, FROM_SERVER, PREFIX, Channel, parse_topic, topic
 from flota.trust.ca import CertificateAuthority, make_csr
 from flota.trust.envelope import sign_assignment
@@ -301,7 +301,7 @@ class AgentFleet:
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
         with (folder / "broker.log").open("ab") as log:
             self._broker = subprocess.Popen(
-                [find_mosquitto(), "-c", str(folder / "mosquitto.conf")], stdout=log, stderr=log
+                [find_program("mosquitto"), "-c", str(folder / "mosquitto.conf")], stdout=log, stderr=log
             )
         wait_until(self._broker_answers, "broker")
 

@@ -228,7 +228,7 @@ def test_a_failing_init_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(Exception, match="host name"):
         init_server(tmp_path / "a", Settings(host="no such näme"), None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("fleet_server.broker._ADMIN_FOLDERS", ())
+    monkeypatch.setattr("flota.programs._ADMIN_FOLDERS", ())
     with pytest.raises(MissingTool) as missing:
         init_server(tmp_path / "b", Settings(), NewUser(name="admin", password="long enough"))
     assert "apt-get install mosquitto" in missing.value.hint

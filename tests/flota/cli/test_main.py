@@ -62,7 +62,7 @@ def test_doctor_finds_this_python_and_tells_how_to_install_the_rest(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: object
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("flota.diagnosis._ADMIN_FOLDERS", ())
+    monkeypatch.setattr("flota.programs._ADMIN_FOLDERS", ())
     assert cli.run(["doctor", "--json"]) == 1
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["qemu-system-arm"] == {

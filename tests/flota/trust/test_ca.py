@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from flota.errors import UsageError
+from flota.programs import look_for
 from flota.trust.ca import CertificateAuthority, common_name, make_csr
 from flota.trust.config import LIFETIMES
 from flota.trust.errors import CertificateError, KeyFileError, RequestRefused
@@ -374,7 +375,7 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _mosquitto(ca: CertificateAuthority, folder: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    program = look_for("mosquitto")
     if program is None:
         pytest.skip("mosquitto is not installed")
     certificate, key = _server(ca, folder)

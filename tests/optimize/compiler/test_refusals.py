@@ -13,8 +13,9 @@ from ai_edge_litert import schema_py_generated as s
 from host_models import load, random_samples, reference, run
 from tflite_builder import Builder, options, small_model
 
+from flota.errors import MissingTool
 from optimize.compiler import build_host_library, compile_tflite
-from optimize.errors import CompilationFailed, CompilerMissing, InvalidModel, UnsupportedOperator
+from optimize.errors import CompilationFailed, InvalidModel, UnsupportedOperator
 
 
 def one_op(name: str, table: Any = None, *, dtype: str = "int8", out: tuple[int, ...] = (1, 4)) -> bytes:
@@ -171,9 +172,9 @@ def test_names_cannot_leave_their_comment(tmp_path: Path) -> None:
 def test_a_missing_compiler_is_said_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = compile_tflite(small_model(), name="m")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(CompilerMissing) as caught:
+    with pytest.raises(MissingTool) as caught:
         build_host_library(compiled, tmp_path / "out")
-    assert caught.value.hint == "apt-get install gcc"
+    assert caught.value.hint == "apt-get install gcc libc6-dev"
     assert not (tmp_path / "out").exists()
 
 
