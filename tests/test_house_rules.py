@@ -85,3 +85,8 @@ def test_every_top_level_folder_stands_in_the_architecture() -> None:
     text = (REPOSITORY / "ARCHITECTURE.md").read_text()
     for folder in (*PARTS, "flota", "firmware", "benchmarks", "tests"):
         assert f"`{folder}/`" in text
+
+
+def test_every_test_module_has_a_name_of_its_own() -> None:
+    names = [path.name for path in (REPOSITORY / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names)), "pytest, without packages, keeps one module a name"
