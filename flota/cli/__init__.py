@@ -35,9 +35,9 @@ COMMANDS: dict[str, _Entry] = {
     "optimize": _Entry("Quantize, evaluate, gate and compile a trained model into bundles.", "optimize"),
     "bench": _Entry("Measure a bundle on a board.", "hil"),
     "board": _Entry("List the boards; keep an emulated one running.", "hil"),
-    "release": _Entry("Sign bundles into a release and publish it."),
-    "server": _Entry("Set up and run the fleet server.", "server"),
-    "device": _Entry("Register, list and revoke devices."),
+    "release": _Entry("Sign bundles into releases and publish them."),
+    "server": _Entry("Set up and run the fleet server; sign in to it.", "server"),
+    "device": _Entry("Register, list, look at, revoke and ask devices."),
     "rollout": _Entry("Create, watch, pause, resume and abort rollouts."),
     "agent": _Entry("Enrol and run the agent of a device or gateway.", "agent"),
 }

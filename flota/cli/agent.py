@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,35 +10,36 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from flota.cli.common import AsJson, print_json
+
 if TYPE_CHECKING:
     from device_agent.status import AgentStatus
 
 app = typer.Typer(help="Enrol and run the agent of a device or gateway.", no_args_is_help=True, add_completion=False)
 
-_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The agent's folder.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+_Folder = Annotated[Path, typer.Argument(help="The agent's folder.")]
 _BoardPort = Annotated[
     str,
-    typer.Option("--board-port", metavar="URL", help="Serial URL of the microcontroller that is the device."),
+    typer.Option("--board-port", help="Serial URL of the microcontroller that is the device."),
 ]
 
 
 @app.command("enrol")
 def enrol_command(
-    server: Annotated[str, typer.Option("--server", metavar="URL", help="Address of the fleet server (https).")],
-    ca: Annotated[Path, typer.Option("--ca", metavar="FILE", help="Certificate of the fleet's CA (PEM).")],
-    token: Annotated[str, typer.Option("--token", metavar="T", help="The device's one-time enrolment token.")],
-    device: Annotated[str, typer.Option("--device", metavar="NAME", help="The device's name.")],
-    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Folder to make for the agent.")],
+    server: Annotated[str, typer.Option("--server", help="Address of the fleet server (https).")],
+    ca: Annotated[Path, typer.Option("--ca", help="Certificate of the fleet's CA (PEM).")],
+    token: Annotated[str, typer.Option("--token", help="The device's one-time enrolment token.")],
+    device: Annotated[str, typer.Option("--device", help="The device's name.")],
+    folder: Annotated[Path, typer.Option("--dir", help="Folder to make for the agent.")],
     board_port: _BoardPort = "",
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Get a certificate for this device and write its folder."""
     from device_agent.enrol import enrol
 
     config = enrol(server, ca, token, device, folder, board_port=board_port)
     if as_json:
-        print(json.dumps({"device": device, "dir": str(config.folder), "kind": "mcu" if board_port else "linux"}))
+        print_json({"device": device, "dir": str(config.folder), "kind": "mcu" if board_port else "linux"})
     else:
         print(f"{device} is enrolled; run it with: flota agent run {folder}")
 
@@ -63,13 +63,13 @@ def run_command(
 
 
 @app.command("status")
-def status_command(folder: _Folder, as_json: _Json = False) -> None:
+def status_command(folder: _Folder, as_json: AsJson = False) -> None:
     """Say what the device of this folder runs and what its agent is doing; the agent need not run."""
     from device_agent.status import read_status
 
     status = read_status(folder)
     if as_json:
-        print(json.dumps(status.document(), indent=1))
+        print_json(status.document())
     else:
         _print_status(status)
 

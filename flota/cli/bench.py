@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from flota.cli.common import AsJson, WorkspaceFolder
+from flota.workspace import DEFAULT_WORKSPACE
+
 _Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -28,10 +31,8 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random inputs of a .tflite file.")] = 1,
     compare: Annotated[Path | None, typer.Option("--compare", help="Set an earlier report beside this one.")] = None,
-    workspace: Annotated[
-        Path, typer.Option("--workspace", envvar="FLOTA_WORKSPACE", help="Folder of models, bundles and reports.")
-    ] = Path(".flota"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
+    workspace: WorkspaceFolder = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a model on a board: instructions or milliseconds, flash, RAM, arena, stack; check every output.
 

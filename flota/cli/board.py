@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +9,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from flota.cli.common import AsJson, WorkspaceFolder, print_json
+from flota.workspace import DEFAULT_WORKSPACE
+
 app = typer.Typer(help="List the boards; keep an emulated one running.", no_args_is_help=True, add_completion=False)
 
 
 @app.command("list")
 def list_boards(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the boards a bench can use."""
     from hil.boards import BOARDS
@@ -25,7 +27,7 @@ def list_boards(
         for board in BOARDS.values()
     ]
     if as_json:
-        print(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     table = Table(box=None, header_style="bold")
     for column in ("board", "emulated", "targets", "what it is"):
@@ -49,9 +51,7 @@ def run_board(
     firmware: Annotated[
         Path | None, typer.Option("--firmware", help="Base firmware (ELF); built from source when not given.")
     ] = None,
-    workspace: Annotated[
-        Path, typer.Option("--workspace", envvar="FLOTA_WORKSPACE", help="Where built firmware is kept.")
-    ] = Path(".flota"),
+    workspace: WorkspaceFolder = DEFAULT_WORKSPACE,
 ) -> None:
     """Run an emulated microcontroller in the foreground until SIGTERM or Ctrl-C.
 

@@ -23,17 +23,15 @@ _FOR_TESTS = ("chromium", "pytest")
 
 
 def command(
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write what happened to FILE as JSON.")
-    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what happened to this file, as JSON.")] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave server, agents and board running, and print how to stop them.")
     ] = False,
     folder: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Work in this new folder (default: a temporary one).")
+        Path | None, typer.Option("--dir", help="Work in this new folder (default: a temporary one).")
     ] = None,
     stop: Annotated[
-        Path | None, typer.Option("--stop", metavar="DIR", help="Stop the demo that --keep left up in DIR, and exit.")
+        Path | None, typer.Option("--stop", help="Stop the demo that --keep left up in this folder, and exit.")
     ] = None,
 ) -> None:
     """Run the whole mission on this machine.

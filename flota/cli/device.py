@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import time
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from flota.cli.common import AsJson, local_time, print_json
 from flota.errors import UsageError
 
 app = typer.Typer(
@@ -17,10 +16,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Register, list and revoke devices.",
+    help="Register, list, look at, revoke and ask devices.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Name = Annotated[str, typer.Argument(help="The device's name.")]
 
 _TARGETS = {"linux": "linux-litert", "mcu": "cortex-m4f-aot"}
@@ -53,9 +51,9 @@ def add(
     with FleetClient.from_session() as client:
         token = client.add_device(device)
     if as_json:
-        _print_json(token.model_dump(mode="json"))
+        print_json(token.model_dump(mode="json"))
         return
-    print(f"enrolment token of {token.device}, good once, until {_when(token.expires_at)}:")
+    print(f"enrolment token of {token.device}, good once, until {local_time(token.expires_at)}:")
     print(token.token)
 
 
@@ -67,7 +65,7 @@ def list_(as_json: AsJson = False) -> None:
     with FleetClient.from_session() as client:
         devices = client.devices()
     if as_json:
-        _print_json([device.model_dump(mode="json") for device in devices])
+        print_json([device.model_dump(mode="json") for device in devices])
         return
     table = Table("device", "kind", "target", "group", "status", "online", "runs", "wants", "phase", box=None)
     for device in devices:
@@ -94,7 +92,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
         device = client.device(name)
     document = device.model_dump(mode="json")
     if as_json:
-        _print_json(document)
+        print_json(document)
         return
     reported = document.pop("reported")
     table = Table(box=None, show_header=False)
@@ -117,7 +115,7 @@ def revoke(
     with FleetClient.from_session() as client:
         device = client.revoke_device(name)
     if as_json:
-        _print_json(device.model_dump(mode="json"))
+        print_json(device.model_dump(mode="json"))
     else:
         print(f"{name} is revoked")
 
@@ -130,11 +128,11 @@ def history(name: Name, as_json: AsJson = False) -> None:
     with FleetClient.from_session() as client:
         ran = client.history(name)
     if as_json:
-        _print_json([entry.model_dump(mode="json") for entry in ran])
+        print_json([entry.model_dump(mode="json") for entry in ran])
         return
     table = Table("since", "model", "version", "reason", box=None, header_style="bold")
     for entry in ran:
-        table.add_row(_when(entry.at), entry.model, entry.version, entry.reason)
+        table.add_row(local_time(entry.at), entry.model, entry.version, entry.reason)
     Console().print(table)
 
 
@@ -158,18 +156,10 @@ def command(
     with FleetClient.from_session() as client:
         reply = client.command(name, request)
     if as_json:
-        _print_json(reply.model_dump(mode="json"))
+        print_json(reply.model_dump(mode="json"))
     else:
         print("ok" if reply.ok else f"failed: {reply.code}")
         for key, value in reply.values.items():
             print(f"{key}: {value}")
     if not reply.ok:
         raise typer.Exit(1)
-
-
-def _when(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=1))

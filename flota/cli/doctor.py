@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
-
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flota.cli.common import AsJson, print_json
 from flota.diagnosis import Finding, diagnose
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is installed, what is missing and the command that installs it.
 
@@ -22,7 +20,7 @@ def command(
     """
     findings = diagnose()
     if as_json:
-        print(json.dumps([_row(finding) for finding in findings], indent=1))
+        print_json([_row(finding) for finding in findings])
     else:
         _print_table(findings)
     if any(not finding.found for finding in findings):

@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from flota.cli.common import AsJson, WorkspaceFolder, print_json
+from flota.workspace import DEFAULT_WORKSPACE
+
 if TYPE_CHECKING:
     from flota.workspace import EvaluationRecord, TestResult
 
@@ -22,10 +25,8 @@ def command(
     max_accuracy_loss: Annotated[
         float | None, typer.Option(min=0, max=1, help="Accuracy that int8 may lose; replaces the recipe's gate.")
     ] = None,
-    workspace: Annotated[
-        Path, typer.Option(envvar="FLOTA_WORKSPACE", help="Where trained models and bundles lie.")
-    ] = Path(".flota"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    workspace: WorkspaceFolder = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
 ) -> None:
     """Quantize a trained model to int8, evaluate it on real runtimes, hold it to its gates and write its bundles."""
     import models
@@ -43,10 +44,8 @@ def command(
             progress=lambda step: status.update(f"optimize {name} {chosen}: {step}"),
         )
     if as_json:
-        import json
-
         document = result.evaluation.model_dump(mode="json")
-        print(json.dumps(document | {"bundles": [str(path) for path in result.bundles]}, indent=1))
+        print_json(document | {"bundles": [str(path) for path in result.bundles]})
     else:
         _render(result.evaluation, result.bundles[0].parent)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from flota.cli.common import AsJson, print_json
 
 if TYPE_CHECKING:
     from flota.release import Release
@@ -30,7 +31,9 @@ Publisher = Annotated[
         help="The publisher folder: private keys and signed metadata. Keep it off the server.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+Model = Annotated[str, typer.Argument(help="The model's name.")]
+Version = Annotated[str, typer.Argument(help="The release's version, such as 1.0.0.")]
 
 _DEFAULT = Path(".flota/publisher")
 
@@ -55,7 +58,7 @@ def init(
 
     state = init_publisher(publisher, ServerKeys.from_file(server_keys) if server_keys else None)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "publisher": str(publisher),
                 "root_version": state.root_version,
@@ -103,7 +106,7 @@ def list_(publisher: Publisher = _DEFAULT, as_json: AsJson = False) -> None:
 
     releases = list_releases(publisher)
     if as_json:
-        _print_json([_row(release) for release in releases])
+        print_json([_row(release) for release in releases])
         return
     table = Table(box=None, header_style="bold")
     for column in ("model", "version", "floor", "targets"):
@@ -115,7 +118,7 @@ def list_(publisher: Publisher = _DEFAULT, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(model: str, version: str, publisher: Publisher = _DEFAULT, as_json: AsJson = False) -> None:
+def show(model: Model, version: Version, publisher: Publisher = _DEFAULT, as_json: AsJson = False) -> None:
     """Show the bundles of one release."""
     from flota.release import get_release
 
@@ -131,7 +134,7 @@ def publish(publisher: Publisher = _DEFAULT, as_json: AsJson = False) -> None:
     with FleetClient.from_session() as client:
         version = publish_to(publisher, client)
     if as_json:
-        _print_json({"targets_version": version})
+        print_json({"targets_version": version})
     else:
         print(f"published targets version {version}")
 
@@ -155,7 +158,7 @@ def _row(release: Release) -> dict[str, object]:
 
 def _show(release: Release, *, as_json: bool) -> None:
     if as_json:
-        _print_json(_row(release))
+        print_json(_row(release))
         return
     table = Table(box=None, header_style="bold")
     for column in ("target", "bytes", "sha256", "path"):
@@ -164,7 +167,3 @@ def _show(release: Release, *, as_json: bool) -> None:
         table.add_row(info.custom.target if info.custom else "", str(info.size), info.sha256[:16], info.path)
     print(f"release {release.model} {release.version}, security floor {release.security_floor}")
     Console().print(table)
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from flota.cli.common import AsJson, print_json
 from flota.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ app = typer.Typer(
     help="Create, watch, pause, resume and abort rollouts.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Identity = Annotated[int, typer.Argument(min=1, help="The rollout's number.")]
 _POLL_S = 0.3
 _COLOURS = {"succeeded": "green", "failed": "red", "reverting": "yellow", "reverted": "yellow", "running": "cyan"}
@@ -33,8 +32,8 @@ _COLOURS = {"succeeded": "green", "failed": "red", "reverting": "yellow", "rever
 
 @app.command()
 def create(
-    model: str,
-    version: str,
+    model: Annotated[str, typer.Argument(help="The model's name.")],
+    version: Annotated[str, typer.Argument(help="A published version of it.")],
     device: Annotated[list[str] | None, typer.Option(help="A device; repeat it. They are taken in this order.")] = None,
     group: Annotated[str, typer.Option(help="A group, instead of devices.")] = "",
     wave: Annotated[
@@ -97,7 +96,7 @@ def list_(as_json: AsJson = False) -> None:
     with FleetClient.from_session() as client:
         rollouts = client.rollouts()
     if as_json:
-        _print_json([rollout.model_dump(mode="json") for rollout in rollouts])
+        print_json([rollout.model_dump(mode="json") for rollout in rollouts])
         return
     table = Table("id", "release", "status", "wave", "devices", "ok", "failed", "reason", box=None)
     for rollout in rollouts:
@@ -139,7 +138,7 @@ def watch(identity: Identity, as_json: AsJson = False) -> None:
                 time.sleep(_POLL_S)
                 rollout = client.rollout(identity)
     if as_json:
-        _print_json(rollout.model_dump(mode="json"))
+        print_json(rollout.model_dump(mode="json"))
     if rollout.status.value != "succeeded":
         raise typer.Exit(1)
 
@@ -191,7 +190,7 @@ def _wave(text: str) -> Wave:
 
 def _show(rollout: RolloutView, *, as_json: bool) -> None:
     if as_json:
-        _print_json(rollout.model_dump(mode="json"))
+        print_json(rollout.model_dump(mode="json"))
     else:
         Console().print(_picture(rollout))
 
@@ -225,7 +224,3 @@ def _members(rollout: RolloutView) -> Table:
             f"{member.code} {member.detail}".strip(),
         )
     return table
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from flota.cli.common import AsJson, print_json
 from flota.errors import UsageError
 
 app = typer.Typer(
@@ -26,8 +26,8 @@ user_app = typer.Typer(
 app.add_typer(user_app)
 
 Folder = Annotated[Path, typer.Argument(help="The server's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-FromStdin = Annotated[bool, typer.Option(help="Read the password from the first line of standard input.")]
+_STDIN_HELP = "Read the password from the first line of standard input."
+FromStdin = Annotated[bool, typer.Option("--password-stdin", help=_STDIN_HELP)]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: choose a free one at the first start and keep it.")]
 
 
@@ -40,7 +40,7 @@ def init(
     device_port: Port = 8444,
     mqtt_port: Port = 8883,
     admin_user: Annotated[str, typer.Option(help="The first operator; empty: none yet.")] = "",
-    admin_password_stdin: FromStdin = False,
+    admin_password_stdin: Annotated[bool, typer.Option("--admin-password-stdin", help=_STDIN_HELP)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a server: CA, certificates, online keys, database, broker configuration. All of it, or nothing."""
@@ -51,7 +51,7 @@ def init(
     settings = Settings(host=host, bind=bind, port=port, device_port=device_port, mqtt_port=mqtt_port)
     made = init_server(folder, settings, admin)
     if as_json:
-        _print_json({"folder": str(made.folder), "ca": str(made.ca), "server_keys": str(made.server_keys)})
+        print_json({"folder": str(made.folder), "ca": str(made.ca), "server_keys": str(made.server_keys)})
         return
     print(f"fleet server in {made.folder}")
     print(f"for the publisher: flota release init --server-keys {made.server_keys}")
@@ -68,7 +68,7 @@ def run(
     ready_file: Annotated[
         Path | None, typer.Option(help="Write addresses here, as JSON, once everything listens.")
     ] = None,
-    verbose: Annotated[bool, typer.Option(help="Log more.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
 ) -> None:
     """Run the server and its broker until it is stopped (SIGTERM, Ctrl-C)."""
     import logging
@@ -108,7 +108,7 @@ def login(
     )
     path = stored.save()
     if as_json:
-        _print_json({"username": session.username, "role": session.role.value, "expires_at": session.expires_at})
+        print_json({"username": session.username, "role": session.role.value, "expires_at": session.expires_at})
     else:
         print(f"signed in to {url} as {session.username} ({session.role.value}); session in {path}")
 
@@ -127,7 +127,7 @@ def logout() -> None:
 
 @user_app.command("add")
 def user_add(
-    name: str,
+    name: Annotated[str, typer.Argument(help="The user name.")],
     role: Annotated[str, typer.Option(help="operator (may change things) or viewer.")] = "operator",
     password_stdin: FromStdin = False,
     as_json: AsJson = False,
@@ -139,7 +139,7 @@ def user_add(
     with FleetClient.from_session() as client:
         made = client.add_user(user)
     if as_json:
-        _print_json(made.model_dump(mode="json"))
+        print_json(made.model_dump(mode="json"))
     else:
         print(f"user {made.name} ({made.role.value})")
 
@@ -152,7 +152,7 @@ def user_list(as_json: AsJson = False) -> None:
     with FleetClient.from_session() as client:
         users = client.users()
     if as_json:
-        _print_json([user.model_dump(mode="json") for user in users])
+        print_json([user.model_dump(mode="json") for user in users])
         return
     table = Table("user", "role", "disabled", box=None, header_style="bold")
     for user in users:
@@ -188,7 +188,3 @@ def _password(prompt: str, from_stdin: bool, *, confirm: bool) -> str:
     if not password:
         raise UsageError("the password is empty", hint="type one, or pipe it in")
     return password
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=1))

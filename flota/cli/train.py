@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from flota.cli.common import AsJson, WorkspaceFolder, print_json
+from flota.workspace import DEFAULT_WORKSPACE
+
 if TYPE_CHECKING:
     from flota.workspace import Epoch, TrainingRecord
 
@@ -18,11 +21,9 @@ def command(
     version: Annotated[str | None, typer.Option(help="A version of its recipe; default: the recipe's own.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Replaces the recipe's seed.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Replaces the recipe's number of epochs.")] = None,
-    workspace: Annotated[
-        Path, typer.Option(envvar="FLOTA_WORKSPACE", help="Where trained models and bundles lie.")
-    ] = Path(".flota"),
+    workspace: WorkspaceFolder = DEFAULT_WORKSPACE,
     force: Annotated[bool, typer.Option("--force", help="Train even when this recipe is trained already.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model of the zoo from its recipe; the same seed gives the same weights."""
     import models
@@ -50,10 +51,8 @@ def command(
 def _render(record: TrainingRecord, folder: Path, cached: bool, as_json: bool) -> None:
     test = record.test
     if as_json:
-        import json
-
         document = record.model_dump(mode="json") | {"folder": str(folder), "cached": cached}
-        print(json.dumps(document, indent=1))
+        print_json(document)
         return
     console = Console(highlight=False)
     state = "already trained from this recipe" if cached else f"trained in {record.seconds:.1f} s"

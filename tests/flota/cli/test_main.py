@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import types
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
 
 from flota import __version__, cli
 from flota.errors import StorageError, UsageError
@@ -73,3 +76,24 @@ def test_doctor_finds_this_python_and_tells_how_to_install_the_rest(
         "install": "apt-get install qemu-system-arm",
     }
     assert rows["tensorflow-cpu"]["found"]
+
+
+def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        yield " ".join(path), command
+        return
+    for name, child in command.commands.items():
+        yield from _leaves(child, (*path, name))
+
+
+def _every_command() -> list[tuple[str, Any]]:
+    group: Any = typer.main.get_command(cli.app)
+    return [leaf for name in cli.COMMANDS for leaf in _leaves(group.get_command(None, name), (name,))]
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*each, id=each[0]) for each in _every_command()])
+def test_everything_in_a_help_text_is_explained(path: str, command: Any) -> None:
+    assert command.help
+    for parameter in command.params:
+        assert parameter.help, f"flota {path}: {parameter.name} has no help"
+        assert not parameter.secondary_opts, f"flota {path}: {parameter.secondary_opts} says nothing new"
