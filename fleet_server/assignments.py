@@ -164,6 +164,19 @@ def mark_published(session: Session, device: str, counter: int) -> None:
     )
 
 
+def offer_again(session: Session, device: str, *, beyond: int = -1) -> bool:
+    """Publish a device's desired state again, if its counter is over ``beyond``; returns whether it will be.
+
+    What is retained at the broker may not be what we put there, and a device that was away then finds only that.
+    """
+    row = desired(session, device)
+    if row is None or row.counter <= beyond:
+        return False
+    row.published_at = None
+    session.add(row)
+    return True
+
+
 def mark_all_unpublished(session: Session) -> None:
     """The broker may have lost everything retained: publish every desired state again."""
     newest = {(row.device, row.counter) for row in session.exec(_desired())}

@@ -5,6 +5,9 @@ state older than the one stored is dropped, and what comes from a device that wa
 
 Acknowledgements: the device may drop everything up to the number we send. A batch that does not start where the last
 one ended is stored, but acknowledged only when the device sends it a second time: it then has nothing older.
+
+Whoever holds the broker can put anything in the place of a retained assignment. The device refuses it, and lacks the
+genuine one: when it says so, or reports a counter under that of its desired state, that is published again.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from sqlalchemy import func
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Session, col, delete, select
 
+from fleet_server.assignments import offer_again
 from fleet_server.config import Settings
 from fleet_server.models import DeviceRow, EventRow, TelemetryRow
-from flota.messages import Ack, EventBatch, MessageError, ReportedState, TelemetryBatch
+from flota.messages import Ack, Event, EventBatch, EventKind, MessageError, ReportedState, TelemetryBatch
 
 _DAY_S = 86_400.0
 _ROWS_A_STATEMENT = 100
@@ -55,6 +59,8 @@ def store_state(session: Session, device: str, state: ReportedState) -> bool:
     row.state_seq, row.state_at, row.state_json = state.seq, state.at, state.model_dump_json()
     row.online, row.last_seen_at = state.online, time.time()
     session.add(row)
+    if state.online:
+        offer_again(session, device, beyond=state.assignment_counter)
     return True
 
 
@@ -85,6 +91,8 @@ def store_events(session: Session, device: str, batch: EventBatch) -> Stored:
         return Stored(0, None)
     values = [{"device": device, **event.model_dump(mode="json")} for event in batch.events]
     new = _insert(session, EventRow, values)
+    if new and any(_refuses_envelope(event) for event in batch.events):
+        offer_again(session, device)
     known = _acknowledge(row, "event", [event.seq for event in batch.events])
     session.add(row)
     return Stored(new, _ack(row) if known else None)
@@ -109,6 +117,11 @@ def _device(session: Session, device: str, claimed: str) -> DeviceRow | None:
         raise MessageError(f"{device} sent a message in the name of {claimed}")
     row = session.get(DeviceRow, device)
     return row if row is not None and row.enrolled_at is not None and row.revoked_at is None else None
+
+
+def _refuses_envelope(event: Event) -> bool:
+    """Whether bytes on the assign topic were refused, rather than the bundle that an assignment of ours names."""
+    return event.kind is EventKind.REFUSED and event.counter == 0
 
 
 def _insert(session: Session, table: type[TelemetryRow] | type[EventRow], values: Sequence[dict[str, object]]) -> int:

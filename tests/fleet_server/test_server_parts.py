@@ -16,13 +16,13 @@ import pytest
 from alembic import command
 from sqlmodel import Session
 
-from fleet_server import audit, ingest, views
+from fleet_server import assignments, audit, ingest, views
 from fleet_server.config import Settings, load_config
 from fleet_server.database import Database, alembic_config
 from fleet_server.errors import DatabaseFailed, PortInUse, ServerExists, TokenExpired, TokenUsed
 from fleet_server.identity import enrolment
 from fleet_server.listeners import open_socket
-from fleet_server.models import AuditRow, DeviceRow
+from fleet_server.models import AssignmentRow, AuditRow, DeviceRow
 from fleet_server.rollouts import lease
 from fleet_server.setup import init_server
 from flota.api.models import NewDevice, NewUser
@@ -135,6 +135,58 @@ def test_an_older_state_does_not_replace_a_newer_one(enrolled: Database) -> None
 def test_messages_in_the_name_of_another_are_refused(enrolled: Database) -> None:
     with enrolled.write() as session, pytest.raises(MessageError):
         ingest.store_state(session, NAME, ReportedState(device="other", seq=1, at=1.0))
+
+
+def assigned(session: Session, counter: int) -> None:
+    session.add(
+        AssignmentRow(
+            device=NAME,
+            counter=counter,
+            reason="manual",
+            model="motion",
+            version="1.0.0",
+            path="motion/1.0.0/x.flota",
+            sha256="0" * 64,
+            issued_at=0.0,
+            expires_at=1e12,
+            envelope=b"signed",
+            published_at=1.0,
+        )
+    )
+
+
+def test_a_desired_state_is_published_again_to_a_device_that_reports_an_older_one(enrolled: Database) -> None:
+    def pending(seq: int, counter: int, *, online: bool = True) -> list[int]:
+        state = ReportedState(device=NAME, seq=seq, at=float(seq), online=online, assignment_counter=counter)
+        with enrolled.write() as session:
+            ingest.store_state(session, NAME, state)
+            waiting = [outgoing.counter for outgoing in assignments.unpublished(session)]
+            assignments.mark_published(session, NAME, 2)
+        return waiting
+
+    with enrolled.write() as session:
+        assigned(session, 1)
+        assigned(session, 2)
+    assert pending(1, 2) == []
+    assert pending(2, 1) == [2]
+    assert pending(3, 1, online=False) == []
+    assert pending(4, 0) == [2]
+
+
+def test_a_desired_state_is_published_again_when_another_envelope_was_refused(enrolled: Database) -> None:
+    def pending(seq: int, counter: int) -> list[int]:
+        event = Event(seq=seq, at=1.0, kind=EventKind.REFUSED, counter=counter, code="assignment.bad-signature")
+        with enrolled.write() as session:
+            ingest.store_events(session, NAME, EventBatch(device=NAME, events=(event,)))
+            waiting = [outgoing.counter for outgoing in assignments.unpublished(session)]
+            assignments.mark_published(session, NAME, 1)
+        return waiting
+
+    with enrolled.write() as session:
+        assigned(session, 1)
+    assert pending(1, 0) == [1]
+    assert pending(1, 0) == []  # the same event again
+    assert pending(2, 1) == []  # a bundle was refused: nothing is wrong with the envelope
 
 
 def test_retention(enrolled: Database) -> None:
