@@ -31,11 +31,6 @@ class Verdict:
     code: str = ""
     detail: str = ""
 
-    @property
-    def healthy(self) -> bool:
-        """Whether the version may stay."""
-        return not self.code
-
 
 @dataclass(slots=True)
 class Window:

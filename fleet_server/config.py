@@ -69,11 +69,6 @@ class ServerConfig:
     settings: Settings
 
     @property
-    def settings_file(self) -> Path:
-        """``server.json``."""
-        return self.folder / "server.json"
-
-    @property
     def ports_file(self) -> Path:
         """``ports.json``."""
         return self.folder / "ports.json"

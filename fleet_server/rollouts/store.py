@@ -6,7 +6,6 @@ in the database as unpublished rows.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
@@ -207,8 +206,3 @@ class _Writer:
 
     def _audit(self, action: str, detail: dict[str, object]) -> None:
         audit.record(self._session, audit.SERVER, action, f"rollout {self._rollout.id}", detail)
-
-
-def now_s() -> float:
-    """UTC seconds since the epoch."""
-    return time.time()

@@ -17,7 +17,6 @@ else:
     import tomli as tomllib
 
 FIRMWARE_FOLDER = Path(flota.__file__).parent.parent / "firmware"
-SLOT_NAMES = ("A", "B")
 
 
 class _Table(BaseModel):

@@ -26,7 +26,7 @@ def test_healthy_only_when_time_is_over_and_enough_was_seen() -> None:
     assert judge(window([1.0] * 10), EASY, None, over=True) is None
     verdict = judge(window([1.0] * 20), EASY, None, over=True)
     assert verdict is not None
-    assert verdict.healthy
+    assert not verdict.code
 
 
 def test_a_wrong_output_is_bad_at_once() -> None:
@@ -71,7 +71,7 @@ def test_counted_instructions_need_few_probes_and_are_no_milliseconds() -> None:
 def test_without_a_version_before_the_ratio_is_not_judged() -> None:
     verdict = judge(window([50.0] * 30), HealthLimits(max_latency_ratio=1.1), None, over=True)
     assert verdict is not None
-    assert verdict.healthy
+    assert not verdict.code
 
 
 def test_quantiles_by_nearest_rank() -> None:
