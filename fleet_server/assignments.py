@@ -18,9 +18,10 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from fleet_server.config import Settings
 from fleet_server.errors import NotFound, RolloutRefused
-from fleet_server.models import AssignmentRow, DeviceRow
-from flota.messages import Assignment, HealthLimits
-from flota.trust.envelope import sign_assignment
+from fleet_server.models import AssignmentRow, DeviceRow, MemberRow
+from flota.api.models import MemberState
+from flota.messages import Assignment, HealthLimits, Outcome, ReportedState
+from flota.trust.envelope import sign_assignment, signed_assignment
 from flota.trust.metadata import TargetInfo
 from flota.trust.online import OnlineRepository
 
@@ -116,18 +117,45 @@ class Director:
         return next((info for info in self._repository.targets() if info.custom and info.sha256 == sha256), None)
 
     def renew(self, session: Session) -> int:
-        """Sign anew every desired state whose validity is half over; returns how many."""
+        """Sign anew every desired state whose validity is half over; returns how many.
+
+        What a device refused or rolled back is left to expire: signing it again would have it tried again.
+        """
         soon = time.time() + self._settings.assignment_s / 2
         due = session.exec(_desired().where(col(AssignmentRow.expires_at) < soon)).all()
-        for row in due:
-            self._renew_one(session, row)
-        return len(due)
+        return sum(self._renew_one(session, row) for row in due)
 
-    def _renew_one(self, session: Session, row: AssignmentRow) -> None:
-        device, bundle = session.get_one(DeviceRow, row.device), self._repository.target(row.path)
-        order = Order(reason="manual", probation_s=60.0, limits=HealthLimits())
-        if device.revoked_at is None:
-            self.assign(session, device, bundle, order)
+    def _renew_one(self, session: Session, row: AssignmentRow) -> bool:
+        device = session.get_one(DeviceRow, row.device)
+        listed = any(info.path == row.path for info in self._repository.targets())
+        if not listed or _ended_badly(device, row.counter):
+            return False
+        before = signed_assignment(row.envelope)
+        now = time.time()
+        device.counter += 1
+        after = before.model_copy(
+            update={"counter": device.counter, "issued_at": now, "expires_at": now + self._settings.assignment_s}
+        )
+        session.add_all([device, _row(after, row.rollout_id, self._repository.director_signer())])
+        _follow(session, row.device, row.counter, after.counter)
+        session.flush()
+        return True
+
+
+def _ended_badly(device: DeviceRow, counter: int) -> bool:
+    if not device.state_json:
+        return False
+    result = ReportedState.model_validate_json(device.state_json).last_result
+    return result is not None and result.counter == counter and result.outcome is not Outcome.CONFIRMED
+
+
+def _follow(session: Session, device: str, before: int, after: int) -> None:
+    """Rollouts wait for what the device reports for the new counter from now on: it is the same order."""
+    for state, column in ((MemberState.ASSIGNED, "counter"), (MemberState.REVERTING, "revert_counter")):
+        for member in session.exec(select(MemberRow).where(MemberRow.device == device, MemberRow.state == state.value)):
+            if getattr(member, column) == before:
+                setattr(member, column, after)
+                session.add(member)
 
 
 def desired(session: Session, device: str) -> AssignmentRow | None:
