@@ -80,6 +80,8 @@ class Link:
                 await self._session()
             except (aiomqtt.MqttError, OSError) as error:
                 log.info("not connected to the broker: %s", error)
+            except SQLAlchemyError as error:  # a full disk must not end the server; the next connect tries again
+                log.error("not connected to the broker, desired states cannot be marked: %s", error)
             finally:
                 self._client = None
                 for scope in self._in_flight:

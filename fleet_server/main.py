@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from socket import socket
@@ -188,22 +188,40 @@ async def _housekeeping(fleet: Fleet) -> None:
     """Renew what expires, forget what is old."""
     crl_at = time.monotonic()
     while True:
-        try:
-            await asyncio.to_thread(_tidy, fleet)
-            if time.monotonic() - crl_at >= _CRL_S:
-                await asyncio.to_thread(fleet.authority.crl)
-                fleet.broker.reload(_revoked(fleet.database))
-                crl_at = time.monotonic()
-        except (FlotaError, SQLAlchemyError) as error:  # a full disk must not end the server; it is tried again
-            log.error("housekeeping: %s", error)
+        await asyncio.to_thread(tidy, fleet)
+        if time.monotonic() - crl_at >= _CRL_S and await asyncio.to_thread(_try, _renew_revocations, fleet):
+            crl_at = time.monotonic()
         await asyncio.sleep(_HOUSEKEEPING_S)
 
 
-def _tidy(fleet: Fleet) -> None:
-    fleet.repository.refresh()
+def tidy(fleet: Fleet) -> None:
+    """Every part by itself: metadata that cannot be signed must not keep old readings, nor a full disk, as they are."""
+    for part in (_forget_old, lambda fleet: fleet.repository.refresh(), _renew_assignments):
+        _try(part, fleet)
+
+
+def _try(part: Callable[[Fleet], object], fleet: Fleet) -> bool:
+    try:
+        part(fleet)
+    except (FlotaError, SQLAlchemyError) as error:  # a full disk must not end the server; it is tried again
+        log.error("housekeeping: %s", error)
+        return False
+    return True
+
+
+def _forget_old(fleet: Fleet) -> None:
     with fleet.database.write() as session:
         ingest.enforce_retention(session, fleet.config.settings)
+
+
+def _renew_assignments(fleet: Fleet) -> None:
+    with fleet.database.write() as session:
         fleet.director.renew(session)
+
+
+def _renew_revocations(fleet: Fleet) -> None:
+    fleet.authority.crl()
+    fleet.broker.reload(_revoked(fleet.database))
 
 
 def _revoked(database: Database) -> Iterable[str]:

@@ -61,12 +61,11 @@ class Runner:
     async def _tick(self) -> None:
         try:
             self.leads = await asyncio.to_thread(self.step)
+            self.ticks += 1
+            if self.leads:
+                await self._publish()
         except (SQLAlchemyError, FlotaError) as error:  # a full disk must not end the server; the next tick tries again
             log.error("rollouts: %s", error)
-            return
-        self.ticks += 1
-        if self.leads:
-            await self._publish()
 
     def step(self) -> bool:
         """Let every unfinished rollout step, if the lease is ours; returns whether it is."""
@@ -77,6 +76,13 @@ class Runner:
         with self._database.read() as session:
             waiting = store.unfinished(session)
         for identity in waiting:
+            self._advance(identity, now)
+        return True
+
+    def _advance(self, identity: int, now: float) -> None:
+        """A rollout that cannot go on, such as one of a release that is not listed any more, holds up no other."""
+        try:
             with self._database.write() as session:
                 store.advance(session, identity, self._director, now)
-        return True
+        except FlotaError as error:
+            log.error("rollout %d: %s", identity, error)

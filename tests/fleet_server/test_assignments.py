@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from fleet_harness import write_bundle
@@ -15,12 +17,16 @@ from fleet_server.assignments import Director, Order, desired
 from fleet_server.config import Settings
 from fleet_server.database import Database
 from fleet_server.identity import enrolment
-from fleet_server.models import AssignmentRow, DeviceRow, MemberRow
+from fleet_server.main import tidy
+from fleet_server.models import AssignmentRow, DeviceRow, MemberRow, TelemetryRow
 from fleet_server.rollouts import orders, store
+from fleet_server.rollouts.runner import Runner
+from fleet_server.state import Fleet
 from flota import release
 from flota.api.models import MemberState, NewDevice, NewRollout
 from flota.messages import HealthLimits, Outcome, ReportedState, Result
 from flota.trust.envelope import signed_assignment
+from flota.trust.errors import TrustError
 from flota.trust.online import OnlineRepository
 
 NAME = "press-1"
@@ -136,3 +142,47 @@ def test_a_rollout_follows_the_renewal_of_its_assignment(session: Session, direc
     store.advance(session, identity, director, time.time())
     member = session.exec(select(MemberRow)).one()
     assert (member.state, member.code) == (MemberState.SUCCEEDED.value, "")
+
+
+def test_a_rollout_that_cannot_go_on_holds_up_no_other(tmp_path: Path, director: Director) -> None:
+    database = Database(tmp_path / "fleet.sqlite")
+    database.migrate()
+    names = ("press-1", "press-2")
+    with database.write() as session:
+        for name in names:
+            enrolment.register(session, NewDevice(name=name), lifetime_s=60, actor="test")
+            order = NewRollout(model="motion", version="1.0.0", devices=(name,))
+            orders.create(session, order, director, actor="test")
+        first = session.exec(select(MemberRow).where(MemberRow.device == names[0])).one()
+        first.path = "motion/0.9.0/motion-0.9.0-linux-litert.flota"  # no release lists it any more
+        session.add(first)
+
+    async def step() -> bool:
+        return Runner(database, director, Settings(), "test", asyncio.Event().wait).step()  # type: ignore[arg-type]
+
+    assert asyncio.run(step())
+    with database.read() as session:
+        found = {row.device: row.state for row in session.exec(select(MemberRow))}
+    database.close()
+    assert found == {names[0]: MemberState.WAITING.value, names[1]: MemberState.ASSIGNED.value}
+
+
+def test_metadata_that_cannot_be_signed_keeps_no_old_readings(tmp_path: Path, director: Director) -> None:
+    database = Database(tmp_path / "fleet.sqlite")
+    database.migrate()
+    with database.write() as session:
+        enrolment.register(session, NewDevice(name=NAME), lifetime_s=60, actor="test")
+        session.add(TelemetryRow(device=NAME, seq=1, at=1.0, name="x", value=1.0))
+    (tmp_path / "trust" / "metadata" / "commit.json").write_text("damaged")
+    with pytest.raises(TrustError):
+        director._repository.refresh()
+    fleet = SimpleNamespace(
+        database=database,
+        repository=director._repository,
+        director=director,
+        config=SimpleNamespace(settings=Settings()),
+    )
+    tidy(cast("Fleet", fleet))
+    with database.read() as session:
+        assert session.exec(select(TelemetryRow)).all() == []
+    database.close()
