@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select
 
 from fleet_server import audit
-from fleet_server.assignments import Director, Order
+from fleet_server.assignments import Director, Order, Reason, desired
 from fleet_server.models import DeviceRow, MemberRow, RolloutRow
 from fleet_server.rollouts.engine import (
     Action,
@@ -172,9 +172,16 @@ class _Writer:
         self._audit("rollout.assign", {"device": device, "counter": assignment.counter, "version": assignment.version})
 
     def _remember_previous(self, row: MemberRow) -> None:
-        """What the device runs now, if it is something we published and can assign again."""
+        """What the device runs now, if it is something we published and can assign again.
+
+        A device that is on its way back from a version runs what it must not go back to.
+        """
         state = reported(self._devices[row.device])
         bundle = self._director.bundle_of_digest(state.running.sha256) if state and state.running else None
+        order = desired(self._session, row.device)
+        answered = state.last_result.counter if state and state.last_result else 0
+        if order is not None and order.reason == "rollback" and answered < order.counter:
+            bundle = self._director.bundle_of_digest(order.sha256)
         if bundle and bundle.custom:
             row.previous_model, row.previous_version = bundle.custom.model, bundle.custom.version
             row.previous_path = bundle.path
@@ -187,11 +194,15 @@ class _Writer:
         row.revert_counter, row.finished_at = assignment.counter, None
         self._audit("rollout.revert", {"device": device, "counter": assignment.counter, "version": assignment.version})
 
-    def _order(self, reason: str) -> Order:
+    def _order(self, reason: Reason) -> Order:
+        """On the way back latency is not judged: the version that is taken back must not set the measure."""
+        limits = HealthLimits.model_validate_json(self._rollout.limits_json)
+        if reason == "rollback":
+            limits = limits.model_copy(update={"max_latency_ms": None, "max_latency_ratio": None})
         return Order(
-            reason="rollback" if reason == "rollback" else "rollout",
+            reason=reason,
             probation_s=self._rollout.probation_s,
-            limits=HealthLimits.model_validate_json(self._rollout.limits_json),
+            limits=limits,
             rollout_id=self._rollout.id,
         )
 

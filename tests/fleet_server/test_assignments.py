@@ -21,6 +21,7 @@ from fleet_server.main import tidy
 from fleet_server.models import AssignmentRow, DeviceRow, MemberRow, TelemetryRow
 from fleet_server.rollouts import orders, store
 from fleet_server.rollouts.runner import Runner
+from fleet_server.rollouts.state import RolloutEvent
 from fleet_server.state import Fleet
 from flota import release
 from flota.api.models import MemberState, NewDevice, NewRollout
@@ -142,6 +143,36 @@ def test_a_rollout_follows_the_renewal_of_its_assignment(session: Session, direc
     store.advance(session, identity, director, time.time())
     member = session.exec(select(MemberRow)).one()
     assert (member.state, member.code) == (MemberState.SUCCEEDED.value, "")
+
+
+def start(session: Session, director: Director, version: str) -> int:
+    order = NewRollout(model="motion", version=version, devices=(NAME,), limits=LIMITS)
+    identity = orders.create(session, order, director, actor="test")
+    store.advance(session, identity, director, time.time())
+    return identity
+
+
+def test_the_way_back_is_not_measured_by_the_version_that_is_taken_back(session: Session, director: Director) -> None:
+    reports(session, director, 0, Outcome.CONFIRMED, "1.0.0")
+    identity = start(session, director, "1.1.0")
+    orders.change(session, identity, RolloutEvent.ABORT, actor="test")
+    store.advance(session, identity, director, time.time())
+    row = desired(session, NAME)
+    assert row is not None
+    back = signed_assignment(row.envelope)
+    assert (back.reason, back.version) == ("rollback", "1.0.0")
+    assert back.limits == HealthLimits(min_inferences=LIMITS.min_inferences, max_error_rate=LIMITS.max_error_rate)
+
+
+def test_what_a_device_is_on_its_way_back_from_is_nothing_to_go_back_to(session: Session, director: Director) -> None:
+    reports(session, director, 0, Outcome.CONFIRMED, "1.0.0")
+    identity = start(session, director, "1.1.0")
+    reports(session, director, 1, Outcome.CONFIRMED, "1.1.0")
+    orders.change(session, identity, RolloutEvent.ABORT, actor="test")
+    store.advance(session, identity, director, time.time())
+    later = start(session, director, "1.1.0")  # while the device still runs 1.1.0
+    member = session.exec(select(MemberRow).where(MemberRow.rollout_id == later)).one()
+    assert (member.counter, member.previous_version) == (3, "1.0.0")
 
 
 def test_a_rollout_that_cannot_go_on_holds_up_no_other(tmp_path: Path, director: Director) -> None:
