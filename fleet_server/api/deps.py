@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from fleet_server import services
 from fleet_server.errors import Forbidden, Unauthenticated
+from fleet_server.identity import operators
 from fleet_server.identity.enrolment import check_certificate
 from fleet_server.identity.operators import Operator
 from fleet_server.state import Fleet
@@ -86,9 +87,7 @@ def get_scraper(request: Request, fleet: FleetDep, address: AddressDep) -> Opera
         name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError) as error:
         raise Unauthenticated("the Authorization header is garbled", hint=_HINT) from error
-    session = services.sign_in(fleet, name, password, address)
-    services.sign_out(fleet, session.token)
-    return Operator(session.username, session.role)
+    return operators.check_password(fleet.database, fleet.config.settings, name, password, address)
 
 
 ScraperDep = Annotated[Operator, Depends(get_scraper)]

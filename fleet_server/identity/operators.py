@@ -76,9 +76,30 @@ def sign_in(database: Database, settings: Settings, name: str, password: str, ad
         WrongPassword: Name and password do not belong together, or the account is disabled.
         Throttled: Too many failures before.
     """
+    row = _checked(database, settings, name, password, address)
+    now = time.time()
+    with database.write() as session:
+        session.exec(delete(SessionRow).where(col(SessionRow.expires_at) < now))
+        answer = _open_session(session, row, settings.session_s, now)
+        audit.record(session, name, "session.open", name, {"address": address})
+    return answer
+
+
+def check_password(database: Database, settings: Settings, name: str, password: str, address: str) -> Operator:
+    """Whose name and password these are, without a session: a scraper sends them every few seconds, for ever.
+
+    Raises:
+        WrongPassword, Throttled: As :func:`sign_in` does.
+    """
+    row = _checked(database, settings, name, password, address)
+    return Operator(row.name, Role(row.role))
+
+
+def _checked(database: Database, settings: Settings, name: str, password: str, address: str) -> UserRow:
     key, now = f"{name}|{address}", time.time()
     with database.read() as session:
-        _check_throttle(session.get(LoginFailureRow, key), settings, now)
+        failure = session.get(LoginFailureRow, key)
+        _check_throttle(failure, settings, now)
         row = session.get(UserRow, name)
         known = row.password_hash if row and not row.disabled else _NOBODY
     if not _matches(known, password) or row is None:
@@ -86,12 +107,10 @@ def sign_in(database: Database, settings: Settings, name: str, password: str, ad
             _count_failure(session, key, now)
             audit.record(session, name, "session.refused", name, {"address": address})
         raise WrongPassword("user name or password is wrong", hint="check both; the password was not changed")
-    with database.write() as session:
-        session.exec(delete(LoginFailureRow).where(col(LoginFailureRow.key) == key))
-        session.exec(delete(SessionRow).where(col(SessionRow.expires_at) < now))
-        answer = _open_session(session, row, settings.session_s, now)
-        audit.record(session, name, "session.open", name, {"address": address})
-    return answer
+    if failure is not None:
+        with database.write() as session:
+            session.exec(delete(LoginFailureRow).where(col(LoginFailureRow.key) == key))
+    return row
 
 
 def operator_of(session: Session, token: str) -> Operator:

@@ -216,6 +216,9 @@ def test_metrics_take_a_token_or_a_password(http: httpx.Client, client: FleetCli
     text = http.get("/metrics", headers={"authorization": f"Basic {basic}"}).text
     assert "flota_mqtt_connected 1.0" in text
     assert "flota_engine_leads 1.0" in text
+    opened = [line.id for line in client.audit(limit=10_000) if line.action == "session.open"]
+    http.get("/metrics", headers={"authorization": f"Basic {basic}"})  # every few seconds, for ever: no line each
+    assert [line.id for line in client.audit(limit=10_000) if line.action == "session.open"] == opened
     wrong = base64.b64encode(f"{ADMIN}:nope".encode()).decode()
     assert http.get("/metrics", headers={"authorization": f"Basic {wrong}"}).status_code == 401
 
