@@ -1,4 +1,4 @@
-"""Making a server folder: CA, certificates, online keys, database, settings; all of it, or nothing."""
+"""Making a server folder (CA, certificates, online keys, database, settings; all or nothing), and renewing its keys."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet_server.broker import SERVICE
-from fleet_server.config import ServerConfig, Settings, save_settings
+from fleet_server.config import ServerConfig, Settings, load_config, save_settings
 from fleet_server.database import Database
 from fleet_server.errors import ServerExists
 from fleet_server.identity import operators
 from flota.api.models import NewUser
-from flota.errors import StorageError
+from flota.errors import StorageError, UsageError
 from flota.files import write_atomic
 from flota.programs import find_program
 from flota.trust.ca import CertificateAuthority
+from flota.trust.config import LIMITS
 from flota.trust.online import OnlineRepository
 
 INIT = "server init"
@@ -59,6 +60,31 @@ def init_server(folder: Path, settings: Settings, admin: NewUser | None) -> Crea
         shutil.rmtree(draft, ignore_errors=True)
     made = ServerConfig(folder, settings)
     return Created(folder=folder, ca=made.ca_certificate, server_keys=made.server_keys)
+
+
+def rotate_director(folder: Path, *, retire: bool) -> ServerConfig:
+    """Make a new director key, or with ``retire`` delete those older than the one that signs; rewrite the key file.
+
+    Safe beside a running server: the old key signs until a release names the new one.
+
+    Raises:
+        NoServer, ConfigError: The folder is not a server's.
+        UsageError: There are as many director keys as devices take.
+        KeyFileError, StorageError: The keys cannot be read or written.
+    """
+    config = load_config(folder)
+    repository = OnlineRepository(config.trust_folder)
+    if retire:
+        keys = repository.retire_directors()
+    elif len(repository.server_keys().director) < LIMITS.director_keys:
+        keys = repository.rotate_director()
+    else:
+        raise UsageError(
+            f"there are {LIMITS.director_keys} director keys already",
+            hint="publish the newest with a release, then retire the older ones: --retire",
+        )
+    write_atomic(config.server_keys, keys.to_bytes())
+    return config
 
 
 def issue_certificates(config: ServerConfig, authority: CertificateAuthority) -> None:

@@ -85,6 +85,29 @@ def run(
     run_server(folder, port=port, ready_file=ready_file)
 
 
+@app.command("rotate-director")
+def rotate_director_command(
+    folder: Folder,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Delete the keys older than the one that signs; the second half.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replace the key that signs assignments, in two halves; the server may run meanwhile.
+
+    The new key signs once a release names it: hand server-keys.json to `flota release init` and publish. When every
+    device has seen that release, do the same again with --retire.
+    """
+    from fleet_server.setup import rotate_director
+
+    config = rotate_director(folder, retire=retire)
+    if as_json:
+        print_json({"server_keys": str(config.server_keys), "retired": retire})
+    else:
+        print(f"{'retired the older keys' if retire else 'made a new director key'}; now, as the publisher:")
+        print(f"flota release init --server-keys {config.server_keys} && flota release publish")
+
+
 @app.command()
 def login(
     url: Annotated[str, typer.Option(help="The server's address, https://HOST:PORT.")],
