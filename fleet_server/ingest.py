@@ -30,6 +30,9 @@ _DAY_S = 86_400.0
 _ROWS_A_STATEMENT = 100
 """SQLite's older limit of 999 variables, at seven or eight a row."""
 
+EVENTS_A_DEVICE = 10_000
+"""Events kept of each device; an update leaves fewer than ten."""
+
 Stream = Literal["telemetry", "event"]
 
 
@@ -99,7 +102,15 @@ def store_events(session: Session, device: str, batch: EventBatch) -> Stored:
 
 
 def enforce_retention(session: Session, settings: Settings) -> int:
-    """Delete readings that are too old or too many, the oldest first; returns how many."""
+    """Delete readings that are too old or too many, and of each device all but the ``EVENTS_A_DEVICE`` newest events.
+
+    Returns:
+        How many rows.
+    """
+    return _forget_readings(session, settings) + _forget_events(session)
+
+
+def _forget_readings(session: Session, settings: Settings) -> int:
     before = session.exec(select(func.count()).select_from(TelemetryRow)).one()
     oldest = time.time() - settings.telemetry_days * _DAY_S
     session.exec(delete(TelemetryRow).where(col(TelemetryRow.at) < oldest))
@@ -110,6 +121,18 @@ def enforce_retention(session: Session, settings: Settings) -> int:
     if edge is not None:
         session.exec(delete(TelemetryRow).where(col(TelemetryRow.at) <= edge))
     return before - session.exec(select(func.count()).select_from(TelemetryRow)).one()
+
+
+def _forget_events(session: Session) -> int:
+    """By device and sequence number: no device's clock or chatter costs another one its events."""
+    forgotten = 0
+    counts = select(col(EventRow.device)).group_by(col(EventRow.device)).having(func.count() > EVENTS_A_DEVICE)
+    for device in session.exec(counts).all():
+        own = select(col(EventRow.seq)).where(col(EventRow.device) == device).order_by(col(EventRow.seq).desc())
+        edge = session.exec(own.offset(EVENTS_A_DEVICE).limit(1)).one()
+        gone = delete(EventRow).where(col(EventRow.device) == device, col(EventRow.seq) <= edge)
+        forgotten += session.exec(gone).rowcount
+    return forgotten
 
 
 def _device(session: Session, device: str, claimed: str) -> DeviceRow | None:

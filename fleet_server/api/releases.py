@@ -18,6 +18,7 @@ from fleet_server.api.deps import DeviceDep, FleetDep, OperatorDep, ViewerDep
 from fleet_server.errors import ServerError
 from fleet_server.state import Fleet
 from flota.api.models import Published, ReleaseView
+from flota.errors import StorageError
 
 router = APIRouter(tags=["releases"])
 device_router = APIRouter(tags=["artifacts"])
@@ -95,8 +96,13 @@ def _publish(
 
 
 def _save(upload: UploadFile, path: Path) -> Path:
-    with path.open("wb") as stream, contextlib.closing(upload.file):
-        shutil.copyfileobj(upload.file, stream, 1 << 20)
+    try:
+        with path.open("wb") as stream, contextlib.closing(upload.file):
+            shutil.copyfileobj(upload.file, stream, 1 << 20)
+    except OSError as error:
+        raise StorageError(
+            f"{path.parent}: {error.strerror or error}", hint="free space on the server's disk"
+        ) from error
     return path
 
 

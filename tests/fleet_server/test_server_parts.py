@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlmodel import Session
+from starlette.datastructures import UploadFile
 
 from fleet_server import assignments, audit, ingest, views
+from fleet_server.api import releases
 from fleet_server.config import Settings, load_config
 from fleet_server.database import Database, alembic_config
 from fleet_server.errors import DatabaseFailed, PortInUse, ServerExists, TokenExpired, TokenUsed
@@ -27,7 +29,7 @@ from fleet_server.rollouts import lease
 from fleet_server.setup import init_server
 from flota.api.models import NewDevice, NewUser
 from flota.cli import run
-from flota.errors import MissingTool
+from flota.errors import MissingTool, StorageError
 from flota.messages import Event, EventBatch, EventKind, MessageError, ReportedState, TelemetryBatch, TelemetryPoint
 from flota.trust.ca import CertificateAuthority, make_csr
 
@@ -187,6 +189,30 @@ def test_a_desired_state_is_published_again_when_another_envelope_was_refused(en
     assert pending(1, 0) == [1]
     assert pending(1, 0) == []  # the same event again
     assert pending(2, 1) == []  # a bundle was refused: nothing is wrong with the envelope
+
+
+def test_of_each_device_the_newest_events_are_kept(enrolled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "EVENTS_A_DEVICE", 5)
+    with enrolled.write() as session:
+        enrolment.register(session, NewDevice(name="quiet"), lifetime_s=60, actor="test")
+        session.get_one(DeviceRow, "quiet").enrolled_at = time.time()
+        for device, count in ((NAME, 12), ("quiet", 5)):
+            events = tuple(Event(seq=n, at=1.0, kind=EventKind.STARTED) for n in range(1, count + 1))
+            ingest.store_events(session, device, EventBatch(device=device, events=events))
+        assert ingest.enforce_retention(session, Settings()) == 7
+        assert ingest.enforce_retention(session, Settings()) == 0
+        kept = [event.seq for event in views.events(session, device=NAME)]
+        assert (sorted(kept), len(views.events(session, device="quiet"))) == ([8, 9, 10, 11, 12], 5)
+
+
+def test_an_upload_on_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    full = tmp_path / "0"
+    full.symlink_to("/dev/full")
+    with pytest.raises(StorageError) as failed:
+        releases._save(UploadFile(io.BytesIO(b"x" * 100_000)), full)
+    assert failed.value.hint
 
 
 def test_retention(enrolled: Database) -> None:
