@@ -18,6 +18,9 @@ import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+sys.path.append(str(Path(__file__).parents[1] / "flota"))
+from sample_bundles import sample_bundle
+
 from fleet_server.config import ServerConfig, Settings, load_config, load_ports
 from fleet_server.setup import init_server
 from flota import bundle, release
@@ -158,37 +161,8 @@ class Publisher:
 
 
 def write_bundle(folder: Path, version: str, target: str = "linux-litert") -> Path:
-    files = {
-        "model.tflite": f"weights of {version} for {target}".encode() * 500,
-        "golden/inputs.bin": bytes(range(12)),
-        "golden/outputs.bin": bytes(range(8)),
-    }
-    tensor = bundle.TensorSignature(name="x", shape=(1, 3), dtype="int8", scale=0.5, zero_point=-3)
-    manifest = bundle.Manifest(
-        model="motion",
-        version=version,
-        target=target,
-        labels=("up", "down"),
-        payload="model.tflite",
-        files=bundle.file_entries(files),
-        inputs=(tensor,),
-        outputs=(tensor.model_copy(update={"name": "y", "shape": (1, 2)}),),
-        golden=bundle.GoldenVectors(count=4, inputs="golden/inputs.bin", outputs="golden/outputs.bin"),
-        requires=bundle.Requirements(runtime="litert", arena_bytes=1024),
-        accuracy=bundle.Accuracy(
-            metric="accuracy",
-            value=0.9,
-            low=0.8,
-            high=0.95,
-            float_value=0.91,
-            count=40,
-            dataset="a test set",
-            dataset_sha256="0" * 64,
-        ),
-        histograms=(),
-        provenance=bundle.Provenance(source_sha256="1" * 64, config_sha256="2" * 64, git_commit="", seed=7, tools={}),
-    )
-    return bundle.write(folder, manifest, files)
+    payload = f"weights of {version} for {target}".encode() * 500
+    return bundle.write(folder, *sample_bundle(version=version, target=target, payload=payload))
 
 
 Verdict = Callable[[Assignment], Result | None]

@@ -19,6 +19,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import Browser, Page, sync_playwright
 
+sys.path.append(str(Path(__file__).parents[2] / "flota"))
+from sample_bundles import sample_bundle
+
 from flota import bundle, messages, release
 from flota.api import FleetClient
 from flota.api.models import NewDevice, NewUser, Role, Session
@@ -118,7 +121,10 @@ class Server:
     def publish(self, version: str) -> None:
         """Sign and publish ``motion VERSION``."""
         folder = self.publisher.parent / f"bundles-{version}"
-        release.add_release(self.publisher, [bundle.write(folder, *_bundle(version))])
+        release.add_release(
+            self.publisher,
+            [bundle.write(folder, *sample_bundle(version=version, payload=f"weights {version}".encode()))],
+        )
         release.publish(self.publisher, self.api)
 
 
@@ -215,43 +221,6 @@ class WireDevice:
     def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
         payload = base64.b64decode(json.loads(message.payload)["payload"])
         self.assigned.put(messages.Assignment.model_validate_json(payload))
-
-
-def _bundle(version: str) -> tuple[bundle.Manifest, dict[str, bytes]]:
-    files = {
-        "model.tflite": f"weights {version}".encode(),
-        "golden/inputs.bin": bytes(range(12)),
-        "golden/outputs.bin": bytes(range(8)),
-    }
-    tensor = bundle.TensorSignature(name="x", shape=(1, 3), dtype="int8", scale=0.5, zero_point=-3)
-    manifest = bundle.Manifest(
-        model="motion",
-        version=version,
-        target="linux-litert",
-        security_floor=0,
-        labels=("up", "down"),
-        payload="model.tflite",
-        files=bundle.file_entries(files),
-        inputs=(tensor,),
-        outputs=(tensor.model_copy(update={"name": "y", "shape": (1, 2)}),),
-        golden=bundle.GoldenVectors(count=4, inputs="golden/inputs.bin", outputs="golden/outputs.bin"),
-        requires=bundle.Requirements(runtime="litert", arena_bytes=1024),
-        accuracy=bundle.Accuracy(
-            metric="accuracy",
-            value=0.9,
-            low=0.8,
-            high=0.95,
-            float_value=0.91,
-            count=40,
-            dataset="a test set",
-            dataset_sha256="0" * 64,
-        ),
-        histograms=(bundle.FeatureHistogram(name="x", edges=(0.0, 0.1, 1.0), counts=(3, 4)),),
-        provenance=bundle.Provenance(
-            source_sha256="1" * 64, config_sha256="2" * 64, git_commit="", seed=7, tools={"python": "3.11"}
-        ),
-    )
-    return manifest, files
 
 
 @pytest.fixture(scope="module")
