@@ -43,11 +43,14 @@ class Host:
 
         Raises:
             ModelClosed: Another version took over before the inference began.
+            BoardAbsent: The device cannot be asked; that says nothing about the version, so it is not counted.
             FlotaError: The inference failed.
         """
         begin = time.perf_counter_ns()
         try:
             answer = await to_thread.run_sync(model.infer, case)
+        except BoardAbsent:
+            raise
         except FlotaError as error:
             if self.model is model:
                 self.window.count(error=error.message)

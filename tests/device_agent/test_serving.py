@@ -13,8 +13,10 @@ import pytest
 from agent_bundles import MODEL, SCALE, ZERO_POINT, make_bundle
 from crash_driver import assignment_of
 
+from device_agent.errors import BoardAbsent
 from device_agent.host import Host
 from device_agent.installers.linux import LinuxInstaller
+from device_agent.installers.mcu import BoardModel, McuInstaller
 from device_agent.serving import PortTaken, serving
 from device_agent.slots import Slots
 from device_agent.state import AgentState, Job
@@ -199,3 +201,16 @@ async def test_loopback_port_and_its_conflict(installer: LinuxInstaller, tmp_pat
         client.get(f"http://127.0.0.1:{port}/v2") as response,
     ):
         assert response.status == 200
+
+
+async def test_a_board_that_cannot_be_reached_is_no_error_of_its_version(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"socket://127.0.0.1:{unused.getsockname()[1]}"  # nothing listens there
+        gateway = McuInstaller(Slots(tmp_path / "slots"), url)
+        model = BoardModel(bundle.read(make_bundle(tmp_path, "1.0.0", seed=1)), gateway._board)
+        gateway._replace(model)
+        host = Host(gateway)
+        with pytest.raises(BoardAbsent):
+            await host.infer(model, model.golden[0][0])
+    assert (host.window.inferences, host.window.errors) == (0, 0)
