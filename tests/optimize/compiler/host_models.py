@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sanitized_runner import Model as HostModel
 from tflite_micro.python.tflite_micro import runtime
 
 from optimize.compiler import CompiledModel, compile_tflite
@@ -18,24 +19,6 @@ from optimize.compiler.host import FIRMWARE, compile_shared
 
 Array = np.ndarray[Any, Any]
 RUNNER = Path(__file__).with_name("sanitized_runner.py")
-
-
-class Slot(ctypes.Structure):
-    _fields_ = (("offset", ctypes.c_uint32), ("bytes", ctypes.c_uint32))
-
-
-class HostModel(ctypes.Structure):
-    """flota_model_t of firmware/include/flota/model.h."""
-
-    _fields_ = (
-        ("abi", ctypes.c_uint32),
-        ("arena_bytes", ctypes.c_uint32),
-        ("input_count", ctypes.c_uint32),
-        ("output_count", ctypes.c_uint32),
-        ("inputs", ctypes.POINTER(Slot)),
-        ("outputs", ctypes.POINTER(Slot)),
-        ("invoke", ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)),
-    )
 
 
 def load(library: Path) -> HostModel:

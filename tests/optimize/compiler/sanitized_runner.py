@@ -15,6 +15,8 @@ class Slot(ctypes.Structure):
 
 
 class Model(ctypes.Structure):
+    """flota_model_t of firmware/include/flota/model.h."""
+
     _fields_ = (
         ("abi", ctypes.c_uint32),
         ("arena_bytes", ctypes.c_uint32),
@@ -55,4 +57,5 @@ def main():
         run(Model.in_dll(library, f"flota_model_{index}"), folder / str(index), libc.memalign, libc.free)
 
 
-main()
+if __name__ == "__main__":
+    main()
