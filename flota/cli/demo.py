@@ -44,6 +44,8 @@ def command(
     if stop is not None:
         _stop(stop, console)
         return
+    if json_file is not None and not json_file.absolute().parent.is_dir():  # now, not after minutes of work
+        raise UsageError(f"{json_file.parent} is no folder", hint="make it first, or name a file elsewhere")
     _check_programs()
     where = _new_folder(folder)
     console.print(f"the demo works in {where}, its logs are in {where / 'logs'}")

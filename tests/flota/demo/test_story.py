@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flota.cli import run
 from flota.demo.processes import DemoError
 from flota.demo.story import DeviceStory, Ran, Refused, Story, check_story
 
@@ -61,3 +62,9 @@ def test_the_document_has_the_agreed_keys(tmp_path: Path) -> None:
     assert document["devices"]["mcu-1"]["final"] == "1.1.0"
     assert document["devices"]["linux-1"]["history"][3] == {"version": "1.1.0", "reason": "rollback", "at": 3.0}
     assert document["refused"] == [{"what": "a forged assignment", "code": "assignment.bad-signature"}]
+
+
+def test_a_json_file_in_no_folder_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    work = tmp_path / "demo"
+    assert run(["demo", "--dir", str(work), "--json", str(tmp_path / "gone" / "story.json")]) != 0
+    assert not work.exists()
