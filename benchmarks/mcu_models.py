@@ -89,13 +89,15 @@ def _print_table(rows: list[Row]) -> None:
     table.add_column("equal", no_wrap=True)
     for row in rows:
         if row.report is None:
-            table.add_row(row.model, *["-"] * len(COLUMNS), row.missing)
             continue
         figures = [row.report.figures[column] for column in COLUMNS]
         outputs = f"{row.report.outputs.equal} of {row.report.outputs.checked}"
         table.add_row(row.model, *[number(figure.value, figure.unit) for figure in figures], outputs)
     console = Console(highlight=False)
     console.print(table)
+    for row in rows:
+        if row.report is None:
+            console.print(f"{row.model}: {row.missing}", markup=False, soft_wrap=True)
     measured = next((row.report for row in rows if row.report is not None), None)
     if measured is not None:
         console.print(f"{measured.board.description}; instructions are counted, no time is implied", soft_wrap=True)

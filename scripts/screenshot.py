@@ -2,7 +2,8 @@
 
     echo PASSWORD | .venv/bin/python scripts/screenshot.py --url https://127.0.0.1:PORT --ca ca.pem --user NAME
 
-It signs in as a person would and writes docs/images/fleet.png and docs/images/rollout.png (the newest rollout).
+It signs in as a person would and writes docs/images/fleet.png and docs/images/rollout.png (the newest rollout, or the
+one named).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--ca", required=True, type=Path, help="the fleet's ca.pem")
     parser.add_argument("--user", required=True)
     parser.add_argument("--out", type=Path, default=_IMAGES, help="folder of the pictures (default: docs/images)")
+    parser.add_argument("--rollout", type=int, default=0, help="number of the rollout; default: the newest")
     parser.add_argument("--dark", action="store_true", help="dark colours")
     given = parser.parse_args()
     chromium = look_for("chromium")
@@ -62,8 +64,11 @@ def main() -> None:
         )
         _sign_in(page, url, given.user, password)
         _picture(page, "fleet", given.out / "fleet.png")
-        page.goto(f"{url}/rollouts")
-        page.get_by_test_id("rollouts").locator("tbody a").first.click()
+        if given.rollout:
+            page.goto(f"{url}/rollouts/{given.rollout}")
+        else:
+            page.goto(f"{url}/rollouts")
+            page.get_by_test_id("rollouts").locator("tbody a").first.click()
         _picture(page, "waves", given.out / "rollout.png")
         browser.close()
 
