@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,9 @@ def test_a_part_has_a_readme_that_names_its_files(part: str) -> None:
         and str(module) not in text
     ]
     assert not unnamed, f"{part}/README.md does not say what {unnamed} are for"
+
+
+def test_the_specification_is_what_the_code_says() -> None:
+    command = [sys.executable, "scripts/spec.py", "--check"]
+    stale = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
+    assert not stale, "run: .venv/bin/python scripts/spec.py"
