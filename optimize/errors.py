@@ -27,3 +27,9 @@ class CompilationFailed(OptimizeError):
     """The C compiler ran and refused the generated code, or did not finish in time."""
 
     code = "optimize.compilation-failed"
+
+
+class UnknownCore(OptimizeError):
+    """There are no kernels for the named processor."""
+
+    code = "optimize.unknown-core"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optimize.compiler.cores import CORES, PORTABLE, find_core
 from optimize.compiler.emit import emit_model
 from optimize.compiler.host import build_host_library
 from optimize.compiler.ir import Graph
@@ -18,7 +19,7 @@ from optimize.compiler.layout import plan_layout
 from optimize.compiler.passes import run_passes
 from optimize.compiler.reader import read_tflite
 
-__all__ = ["CompiledModel", "TensorSpec", "build_host_library", "compile_tflite"]
+__all__ = ["CORES", "CompiledModel", "TensorSpec", "build_host_library", "compile_tflite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class CompiledModel:
 
     ``files`` maps "model.c" and "model.h" to their bytes, the same for the same model and name. ``weight_bytes`` counts
     the constants in flash. ``operators`` are the model file's operators that run, in order; a reshape runs nothing.
-    ``kernel_sources`` are the C files to link, relative to ``firmware/``.
+    ``kernel_sources`` are the C and assembly files to link, relative to ``firmware/``.
     """
 
     files: dict[str, bytes]
@@ -52,14 +53,17 @@ class CompiledModel:
     kernel_sources: tuple[str, ...]
 
 
-def compile_tflite(model: bytes, *, name: str) -> CompiledModel:
+def compile_tflite(model: bytes, *, name: str, core: str = PORTABLE.name) -> CompiledModel:
     """Compile the bytes of a ``.tflite`` file; ``name`` appears in the generated comments.
 
+    ``core`` (a key of ``CORES``) says which kernels may be used; the outputs are the same bytes on every core.
+
     Raises:
+        UnknownCore: there is no such core.
         InvalidModel: the bytes are no usable model.
         UnsupportedOperator: the model needs something the compiler has no code for; the message names the operator.
     """
-    graph = run_passes(read_tflite(model))
+    graph = run_passes(read_tflite(model), find_core(core))
     layout = plan_layout(graph)
     offsets = layout.offsets()
     return CompiledModel(

@@ -37,12 +37,17 @@ def build_host_library(compiled: CompiledModel, out_dir: Path, *, sanitize: bool
         folder = Path(scratch)
         for name, content in compiled.files.items():
             (folder / name).write_bytes(content)
-        sources = [folder / "model.c", *(FIRMWARE / source for source in compiled.kernel_sources)]
+        sources = [folder / "model.c", *(FIRMWARE / host_source(source) for source in compiled.kernel_sources)]
         library = compile_shared(sources, folder / LIBRARY_NAME, sanitize=sanitize)
         out_dir.mkdir(parents=True, exist_ok=True)
         target = out_dir / LIBRARY_NAME
         write_atomic(target, library.read_bytes())
     return target
+
+
+def host_source(source: str) -> str:
+    """What stands for a kernel source on this machine: beside ``x.S`` lies ``x_host.c``, the same function in C."""
+    return source.removesuffix(".S") + "_host.c" if source.endswith(".S") else source
 
 
 def compile_shared(sources: list[Path], library: Path, *, sanitize: bool, extra: tuple[str, ...] = ()) -> Path:

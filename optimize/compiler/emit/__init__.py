@@ -40,9 +40,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operator: its title, the longer heading of its constants, its code."""
+    """One operator: the C function that runs it, the heading of its constants, its code."""
 
-    title: str
+    function: str
     heading: str
     code: Code
 
@@ -89,9 +89,9 @@ def _step(graph: Graph, offsets: dict[int, int], op: Op) -> Step:
     )
     sources = ", ".join(_tensor_text(graph, index) for index in op.inputs)
     targets = ", ".join(_tensor_text(graph, index) for index in op.outputs)
-    title = f"{op.position}: {comment(op.name)}"
     identifier = f"op{op.position}_{re.sub(r'[^a-z0-9]', '_', op.name.lower())}"
-    return Step(title, f"{title}  {sources} -> {targets}", emit_operator(identifier, op, expressions))
+    heading = f"{op.position}: {comment(op.name)}  {sources} -> {targets}"
+    return Step(identifier, heading, emit_operator(identifier, op, expressions))
 
 
 def _tensor_text(graph: Graph, index: int) -> str:

@@ -38,11 +38,11 @@ def emit_operator(identifier: str, op: Op, operands: Operands) -> Code:
 
 def _struct(c_type: str, name: str, fields: dict[str, str | int]) -> str:
     lines = "".join(f"    .{field} = {value},\n" for field, value in fields.items())
-    return f"static const {c_type} {name} = {{\n{lines}}};\n"
+    return f"static const {c_type} {name}_parameters = {{\n{lines}}};\n"
 
 
 def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
-    return (f"{function}(&{name}, {', '.join((*operands.inputs, *operands.outputs))});",)
+    return (f"{function}(&{name}_parameters, {', '.join((*operands.inputs, *operands.outputs))});",)
 
 
 def _image(image: Image) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from optimize.compiler.cores import CORTEX_M4, Core
 from optimize.compiler.ir import Graph
 from optimize.compiler.passes.alias_reshapes import alias_reshapes
 from optimize.compiler.passes.drop_unused import drop_unused
 from optimize.compiler.passes.fuse_pad import fuse_pad
 from optimize.compiler.passes.lower import lower
 from optimize.compiler.passes.refuse_unsupported import refuse_unsupported
+from optimize.compiler.passes.select_dsp import select_dsp
 from optimize.compiler.verify import verify
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
@@ -21,9 +23,15 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 )
 
 
-def run_passes(graph: Graph) -> Graph:
-    """Verify ``graph``, then run every pass and verify what it made."""
+SELECTIONS: dict[str, tuple[Callable[[Graph], Graph], ...]] = {
+    CORTEX_M4.name: (select_dsp,),
+}
+"""What runs after ``PASSES`` on a core with kernels of its own: each replaces portable calls by faster ones."""
+
+
+def run_passes(graph: Graph, core: Core) -> Graph:
+    """Verify ``graph``, then run every pass for ``core`` and verify what it made."""
     verify(graph)
-    for step in PASSES:
+    for step in (*PASSES, *SELECTIONS.get(core.name, ())):
         graph = verify(step(graph))
     return graph

@@ -1,0 +1,195 @@
+/* The instructions of the Arm DSP extension (Armv7E-M, Armv8-M with DSP) that the kernels of this folder are built on.
+ *
+ * On a core that has them each function is one instruction. Everywhere else it is the same arithmetic in plain C, so the
+ * kernels also run on a PC, under the sanitizers.
+ *
+ * "Packed" values hold two signed halfwords: lane 0 in bits 0 to 15, lane 1 in bits 16 to 31.
+ */
+#ifndef FLOTA_NN_DSP_H
+#define FLOTA_NN_DSP_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "fixed_point.h"
+
+/* Unaligned loads and stores; one LDR or STR on these cores. */
+static inline uint32_t dsp_load32(const void *from)
+{
+    uint32_t word;
+
+    memcpy(&word, from, sizeof word);
+    return word;
+}
+
+static inline void dsp_store32(void *to, uint32_t word) { memcpy(to, &word, sizeof word); }
+
+#if defined(__ARM_FEATURE_DSP)
+
+#include <arm_acle.h>
+
+static inline int32_t dsp_smlad(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __smlad((int16x2_t)a, (int16x2_t)b, sum);
+}
+
+static inline int32_t dsp_smlabb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __smlabb((int32_t)a, (int32_t)b, sum);
+}
+
+static inline int32_t dsp_smlabt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __smlabt((int32_t)a, (int32_t)b, sum);
+}
+
+static inline int32_t dsp_smlatb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __smlatb((int32_t)a, (int32_t)b, sum);
+}
+
+static inline int32_t dsp_smlatt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __smlatt((int32_t)a, (int32_t)b, sum);
+}
+
+/* Bytes 0 and 2, sign-extended to packed halfwords. */
+static inline uint32_t dsp_sxtb16(uint32_t bytes) { return (uint32_t)__sxtb16((int8x4_t)bytes); }
+
+/* Bytes 1 and 3, sign-extended to packed halfwords. GCC has no intrinsic for the rotated form. */
+static inline uint32_t dsp_sxtb16_odd(uint32_t bytes)
+{
+    uint32_t lanes;
+
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(lanes) : "r"(bytes));
+    return lanes;
+}
+
+/* Lane 0 of `low`, lane 0 of `high`. */
+static inline uint32_t dsp_pack_low(uint32_t low, uint32_t high)
+{
+    uint32_t lanes;
+
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(lanes) : "r"(low), "r"(high));
+    return lanes;
+}
+
+/* Lane 1 of `low`, lane 1 of `high`. */
+static inline uint32_t dsp_pack_high(uint32_t low, uint32_t high)
+{
+    uint32_t lanes;
+
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(lanes) : "r"(high), "r"(low));
+    return lanes;
+}
+
+/* High word of a * b, rounded to nearest, plus `sum`. */
+static inline int32_t dsp_smmlar(int32_t a, int32_t b, int32_t sum)
+{
+    int32_t result;
+
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+static inline int32_t dsp_ssat8(int32_t x)
+{
+    int32_t result;
+
+    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
+    return result;
+}
+
+/* Four saturating int8 additions. */
+static inline uint32_t dsp_qadd8(uint32_t a, uint32_t b) { return (uint32_t)__qadd8((int8x4_t)a, (int8x4_t)b); }
+
+static inline uint32_t dsp_qsub8(uint32_t a, uint32_t b) { return (uint32_t)__qsub8((int8x4_t)a, (int8x4_t)b); }
+
+#else
+
+static inline int32_t dsp_lane0(uint32_t x) { return (int16_t)(uint16_t)x; }
+
+static inline int32_t dsp_lane1(uint32_t x) { return (int16_t)(uint16_t)(x >> 16); }
+
+static inline uint32_t dsp_lanes(int32_t lane0, int32_t lane1)
+{
+    return ((uint32_t)lane0 & 0xffffu) | (uint32_t)lane1 << 16;
+}
+
+static inline int32_t dsp_smlabb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, dsp_lane0(a) * dsp_lane0(b));
+}
+
+static inline int32_t dsp_smlabt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, dsp_lane0(a) * dsp_lane1(b));
+}
+
+static inline int32_t dsp_smlatb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, dsp_lane1(a) * dsp_lane0(b));
+}
+
+static inline int32_t dsp_smlatt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, dsp_lane1(a) * dsp_lane1(b));
+}
+
+static inline int32_t dsp_smlad(uint32_t a, uint32_t b, int32_t sum)
+{
+    return dsp_smlatt(a, b, dsp_smlabb(a, b, sum));
+}
+
+static inline uint32_t dsp_sxtb16(uint32_t bytes)
+{
+    return dsp_lanes((int8_t)(uint8_t)bytes, (int8_t)(uint8_t)(bytes >> 16));
+}
+
+static inline uint32_t dsp_sxtb16_odd(uint32_t bytes) { return dsp_sxtb16(bytes >> 8); }
+
+static inline uint32_t dsp_pack_low(uint32_t low, uint32_t high) { return (low & 0xffffu) | high << 16; }
+
+static inline uint32_t dsp_pack_high(uint32_t low, uint32_t high) { return low >> 16 | (high & 0xffff0000u); }
+
+static inline int32_t dsp_smmlar(int32_t a, int32_t b, int32_t sum)
+{
+    return wrapping_add(sum, (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32));
+}
+
+static inline int32_t dsp_ssat8(int32_t x) { return clamp(x, -128, 127); }
+
+static inline uint32_t dsp_bytes(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
+{
+    return ((uint32_t)b0 & 0xffu) | ((uint32_t)b1 & 0xffu) << 8 | ((uint32_t)b2 & 0xffu) << 16 | (uint32_t)b3 << 24;
+}
+
+static inline int32_t dsp_byte(uint32_t x, int32_t i) { return (int8_t)(uint8_t)(x >> (8 * i)); }
+
+static inline uint32_t dsp_qadd8(uint32_t a, uint32_t b)
+{
+    return dsp_bytes(dsp_ssat8(dsp_byte(a, 0) + dsp_byte(b, 0)), dsp_ssat8(dsp_byte(a, 1) + dsp_byte(b, 1)),
+                     dsp_ssat8(dsp_byte(a, 2) + dsp_byte(b, 2)), dsp_ssat8(dsp_byte(a, 3) + dsp_byte(b, 3)));
+}
+
+static inline uint32_t dsp_qsub8(uint32_t a, uint32_t b)
+{
+    return dsp_bytes(dsp_ssat8(dsp_byte(a, 0) - dsp_byte(b, 0)), dsp_ssat8(dsp_byte(a, 1) - dsp_byte(b, 1)),
+                     dsp_ssat8(dsp_byte(a, 2) - dsp_byte(b, 2)), dsp_ssat8(dsp_byte(a, 3) - dsp_byte(b, 3)));
+}
+
+#endif
+
+/* The finished value of a sum, before it is clamped to int8: the double rounding of TensorFlow Lite Micro.
+ *
+ * `multiplier` is in [2^30, 2^31), `shift` in 1..30 and |sum| < 2^30; `bias` is (1 << (shift - 1)) + (offset << shift).
+ */
+static inline int32_t dsp_requantize(int32_t sum, int32_t multiplier, int32_t shift, int32_t bias)
+{
+    const int32_t twice = (int32_t)((uint32_t)sum << 1);
+    const int32_t scaled = dsp_smmlar(twice, multiplier, bias);
+
+    return (scaled + (twice >> 31)) >> shift;
+}
+
+#endif
