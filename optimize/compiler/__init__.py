@@ -14,7 +14,7 @@ from optimize.compiler.cores import CORES, PORTABLE, find_core
 from optimize.compiler.emit import emit_model
 from optimize.compiler.host import build_host_library
 from optimize.compiler.ir import Graph
-from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, LookupCall
+from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Kernel, LookupCall
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.passes import run_passes
 from optimize.compiler.reader import read_tflite
@@ -73,7 +73,7 @@ def compile_tflite(model: bytes, *, name: str, core: str = PORTABLE.name) -> Com
         arena_bytes=layout.arena_bytes,
         weight_bytes=_weight_bytes(graph),
         operators=tuple(op.name for op in graph.ops),
-        kernel_sources=tuple(sorted({op.payload.SOURCE for op in graph.ops if hasattr(op.payload, "SOURCE")})),
+        kernel_sources=_kernel_sources(graph),
     )
 
 
@@ -84,6 +84,12 @@ def _spec(graph: Graph, offsets: dict[int, int], index: int) -> TensorSpec:
         scale, zero_point = tensor.quant.scales[0], tensor.quant.zero_points[0]
     offset = offsets[graph.storage(index)]
     return TensorSpec(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, offset, tensor.bytes)
+
+
+def _kernel_sources(graph: Graph) -> tuple[str, ...]:
+    """The files to link, each once."""
+    calls = (op.payload for op in graph.ops)
+    return tuple(sorted({source for call in calls if isinstance(call, Kernel) for source in call.sources}))
 
 
 def _weight_bytes(graph: Graph) -> int:

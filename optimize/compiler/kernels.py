@@ -1,8 +1,8 @@
 """Kernel calls: the lowered level of the intermediate representation.
 
 Each class holds what one C kernel of ``firmware/src/nn`` is given, all of it integers computed at compile time, and
-names the source file that has to be linked (``SOURCE``, relative to ``firmware/``). A faster kernel for some shapes is
-a class more here, a row more in the emitter table and a choice in ``passes/lower.py``.
+names the source files that have to be linked. A faster kernel for some shapes is one more subclass of ``Kernel``, a
+row more in the emitter table and a choice in a pass.
 """
 
 from __future__ import annotations
@@ -12,6 +12,51 @@ from typing import ClassVar, Literal
 
 MAX_RANK = 6
 """Axes a strided kernel can walk; FLOTA_NN_MAX_RANK in nn.h."""
+
+
+class Kernel:
+    """What every kernel call inherits: the files to link, and what it asks of the memory plan.
+
+    Subclasses are frozen slots dataclasses; they override the properties and ``lead`` where the defaults are too weak.
+    """
+
+    __slots__ = ()
+
+    SOURCE: ClassVar[str]
+    """The C or assembly file of the kernel, relative to ``firmware/``."""
+
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ()
+    """Further files to link with it."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All files to link for this call, relative to ``firmware/``."""
+        return (self.SOURCE, *self.MORE_SOURCES)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Arena bytes the kernel needs while it runs, aligned as tensors are; ``operands.scratch`` in the emitter.
+
+        They share no byte with any input or output of the call, and hold nothing before or after it.
+        """
+        return 0
+
+    def lead(self, operand: int) -> int | None:
+        """Whether output 0 may be written over input ``operand`` (its place in ``op.inputs``) when that dies here.
+
+        None: they must not share a byte. Otherwise every plan is allowed in which the input starts at least this many
+        bytes *after* the output: ``input address - output address >= lead``. So 0 allows plain in place, a positive
+        lead an output that grows over its input from below, and a negative lead (a kernel that has consumed that many
+        bytes before its first write) an output that starts inside its input. Kernels therefore run from low to high
+        addresses.
+
+        The proof to give: at every moment, each byte of the input still to be read lies at an address not yet
+        written. With output byte w (counted from the output's start) written before input byte r is read for the last
+        time, that is ``lead > w - r`` for all such pairs (w, r). The kernel may use no ``restrict`` on the two, and
+        reads of scratch or of other operands do not count: those never overlap the output unless their own ``lead``
+        says so.
+        """
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +98,7 @@ class Requantize:
 
 
 @dataclass(frozen=True, slots=True)
-class ConvCall:
+class ConvCall(Kernel):
     """Weights [out_c][kh][kw][group_channels]."""
 
     SOURCE: ClassVar[str] = "src/nn/conv.c"
@@ -69,7 +114,7 @@ class ConvCall:
 
 
 @dataclass(frozen=True, slots=True)
-class DepthwiseCall:
+class DepthwiseCall(Kernel):
     """Weights [kh][kw][out_c]."""
 
     SOURCE: ClassVar[str] = "src/nn/depthwise.c"
@@ -83,7 +128,7 @@ class DepthwiseCall:
 
 
 @dataclass(frozen=True, slots=True)
-class FullyConnectedCall:
+class FullyConnectedCall(Kernel):
     """Weights [out_features][in_features]."""
 
     SOURCE: ClassVar[str] = "src/nn/fully_connected.c"
@@ -97,7 +142,7 @@ class FullyConnectedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolCall:
+class PoolCall(Kernel):
     """``clamp`` bounds the stored result."""
 
     SOURCE: ClassVar[str] = "src/nn/pool.c"
@@ -109,7 +154,7 @@ class PoolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class MeanCall:
+class MeanCall(Kernel):
     """Output elements walk ``kept``, each sums over ``reduced``; both are (extent, stride) from the outside in."""
 
     SOURCE: ClassVar[str] = "src/nn/mean.c"
@@ -122,7 +167,7 @@ class MeanCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ElementwiseCall:
+class ElementwiseCall(Kernel):
     """Broadcast add, sub or mul over ``extents`` with one input stride per axis (0 repeats the element)."""
 
     SOURCE: ClassVar[str] = "src/nn/elementwise.c"
@@ -139,7 +184,7 @@ class ElementwiseCall:
 
 
 @dataclass(frozen=True, slots=True)
-class PadCall:
+class PadCall(Kernel):
     """``extents`` are the input's; ``value`` is the stored int8 that fills the rest."""
 
     SOURCE: ClassVar[str] = "src/nn/pad.c"
@@ -150,7 +195,7 @@ class PadCall:
 
 
 @dataclass(frozen=True, slots=True)
-class TransposeCall:
+class TransposeCall(Kernel):
     """Writes the output in order; ``strides`` step through the input."""
 
     SOURCE: ClassVar[str] = "src/nn/transpose.c"
@@ -159,7 +204,7 @@ class TransposeCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ConcatCall:
+class ConcatCall(Kernel):
     """Input i is ``rows`` runs of ``row_bytes[i]`` bytes; the output interleaves them."""
 
     SOURCE: ClassVar[str] = "src/nn/concat.c"
@@ -168,7 +213,7 @@ class ConcatCall:
 
 
 @dataclass(frozen=True, slots=True)
-class SoftmaxCall:
+class SoftmaxCall(Kernel):
     """Softmax of ``rows`` runs of ``depth`` values; inputs reach Q5.26 by the multiplier."""
 
     SOURCE: ClassVar[str] = "src/nn/softmax.c"
@@ -180,7 +225,7 @@ class SoftmaxCall:
 
 
 @dataclass(frozen=True, slots=True)
-class LookupCall:
+class LookupCall(Kernel):
     """output[i] = table[input[i] + 128]: any function of one int8."""
 
     SOURCE: ClassVar[str] = "src/nn/lookup.c"
@@ -189,7 +234,7 @@ class LookupCall:
 
 
 @dataclass(frozen=True, slots=True)
-class QuantizeCall:
+class QuantizeCall(Kernel):
     """float32 to int8."""
 
     SOURCE: ClassVar[str] = "src/nn/quantize.c"
@@ -199,7 +244,7 @@ class QuantizeCall:
 
 
 @dataclass(frozen=True, slots=True)
-class DequantizeCall:
+class DequantizeCall(Kernel):
     """int8 to float32."""
 
     SOURCE: ClassVar[str] = "src/nn/quantize.c"
@@ -208,18 +253,5 @@ class DequantizeCall:
     zero_point: int
 
 
-KernelCall = (
-    ConvCall
-    | DepthwiseCall
-    | FullyConnectedCall
-    | PoolCall
-    | MeanCall
-    | ElementwiseCall
-    | PadCall
-    | TransposeCall
-    | ConcatCall
-    | SoftmaxCall
-    | LookupCall
-    | QuantizeCall
-    | DequantizeCall
-)
+KernelCall = Kernel
+"""The payload of a lowered operator."""

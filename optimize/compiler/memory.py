@@ -2,7 +2,7 @@
 
 Greedy (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5): one buffer
 after the other, each at the lowest offset that is free during its whole life. The order decides how good the plan is,
-so a few are tried. Scratch of an operator would be a buffer that lives for that one step.
+so a few are tried. Scratch of an operator is a buffer that lives for that one step.
 """
 
 from __future__ import annotations
@@ -28,6 +28,18 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """Buffers ``source`` and ``target`` may share bytes where offset[source] - offset[target] >= ``bytes``.
+
+    Both are numbers of buffers; ``bytes`` may be negative. See ``Kernel.lead``.
+    """
+
+    source: int
+    target: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """``offsets[i]`` is the place of buffer i in an arena of ``arena_bytes`` bytes."""
 
@@ -35,7 +47,7 @@ class Plan:
     arena_bytes: int
 
 
-def plan_arena(buffers: tuple[Buffer, ...], alignment: int = ALIGNMENT) -> Plan:
+def plan_arena(buffers: tuple[Buffer, ...], leads: tuple[Lead, ...] = (), alignment: int = ALIGNMENT) -> Plan:
     """Place ``buffers`` so that no two that are alive together share a byte; offsets are multiples of ``alignment``.
 
     The smallest plan over ``ORDERS`` wins, the earlier order where two are equal.

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optimize.compiler.emit.operators import Code, Operands, emit_operator
 from optimize.compiler.emit.text import byte_array, shape_text
-from optimize.compiler.ir import Graph, Op
+from optimize.compiler.ir import Graph
 from optimize.compiler.layout import Layout, Placement
 
 
@@ -56,7 +56,7 @@ def emit_model(graph: Graph, layout: Layout, name: str) -> dict[str, bytes]:
         "arena_bytes": layout.arena_bytes,
         "plan": [_plan_row(graph, placement) for placement in layout.placements],
         "constants": _constant_inputs(graph),
-        "steps": [_step(graph, offsets, op) for op in graph.ops],
+        "steps": [_step(graph, layout, step) for step in range(len(graph.ops))],
         "inputs": [_slot(graph, offsets, index) for index in graph.inputs],
         "outputs": [_slot(graph, offsets, index) for index in graph.outputs],
     }
@@ -82,10 +82,12 @@ def comment(text: str) -> str:
     return ascii_text.replace("*/", "* /").replace("/*", "/ *")
 
 
-def _step(graph: Graph, offsets: dict[int, int], op: Op) -> Step:
+def _step(graph: Graph, layout: Layout, step: int) -> Step:
+    op, offsets, scratch = graph.ops[step], layout.offsets(), layout.scratch()
     expressions = Operands(
         tuple(_operand(graph, offsets, index, const=True) for index in op.inputs),
         tuple(_operand(graph, offsets, index, const=False) for index in op.outputs),
+        f"arena + {scratch[step]}" if step in scratch else "NULL",
     )
     sources = ", ".join(_tensor_text(graph, index) for index in op.inputs)
     targets = ", ".join(_tensor_text(graph, index) for index in op.outputs)
@@ -137,7 +139,7 @@ def _plan_row(graph: Graph, placement: Placement) -> PlanRow:
         placement.offset + placement.size,
         placement.size,
         live,
-        _tensor_text(graph, placement.tensor),
+        "(scratch)" if placement.tensor is None else _tensor_text(graph, placement.tensor),
     )
 
 

@@ -17,10 +17,11 @@ from optimize.compiler.kernels import MAX_RANK, Image, Requantize, Window
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """C expressions of the addresses of an operator's inputs and outputs."""
+    """C expressions of the addresses of an operator's inputs and outputs, and of its scratch (``NULL`` without any)."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    scratch: str = "NULL"
 
 
 @dataclass(frozen=True, slots=True)
