@@ -2,7 +2,7 @@
 
 A ``Graph`` is a tuple of tensors and a tuple of operators in execution order; operators name tensors by number. What an
 operator does is its ``payload``. Payloads come in two levels: those of this module say what the model means (strides,
-scales, activations); the passes lower them to the integer kernel calls of ``kernels.py``. ``verify.py`` says which
+scales, activations); the passes lower them to the integer kernel calls of ``kernels.py``. ``verify`` says which
 graphs are legal.
 """
 
@@ -60,8 +60,14 @@ class Tensor:
         return self.elements * DTYPE_BYTES.get(self.dtype, 0)
 
 
+class SourcePayload:
+    """What every payload inherits that says what the model means; subclasses are frozen slots dataclasses."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Conv2D:
+class Conv2D(SourcePayload):
     """Inputs: activations NHWC, weights [out_c][kh][kw][in_c / groups], optional bias [out_c] int32."""
 
     stride: tuple[int, int]
@@ -73,7 +79,7 @@ class Conv2D:
 
 
 @dataclass(frozen=True, slots=True)
-class DepthwiseConv2D:
+class DepthwiseConv2D(SourcePayload):
     """Inputs: activations NHWC, weights [1][kh][kw][out_c], optional bias [out_c] int32."""
 
     stride: tuple[int, int]
@@ -84,14 +90,14 @@ class DepthwiseConv2D:
 
 
 @dataclass(frozen=True, slots=True)
-class FullyConnected:
+class FullyConnected(SourcePayload):
     """Inputs: activations, weights [out][in], optional bias [out] int32."""
 
     activation: Activation
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(SourcePayload):
     """Average or maximum of a sliding window over NHWC."""
 
     kind: Literal["average", "max"]
@@ -102,14 +108,14 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Mean:
+class Mean(SourcePayload):
     """Mean over ``axes`` (not negative, sorted, unique)."""
 
     axes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(SourcePayload):
     """Element-wise with broadcasting in the NumPy manner."""
 
     kind: Literal["add", "sub", "mul"]
@@ -117,7 +123,7 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
-class Pad:
+class Pad(SourcePayload):
     """``amounts[i]`` elements before and after along axis i, filled with ``value``.
 
     ``value`` is a stored int8; None stands for the output's zero point.
@@ -128,73 +134,56 @@ class Pad:
 
 
 @dataclass(frozen=True, slots=True)
-class Reshape:
+class Reshape(SourcePayload):
     """RESHAPE, EXPAND_DIMS and SQUEEZE: the same bytes under another shape."""
 
 
 @dataclass(frozen=True, slots=True)
-class Transpose:
+class Transpose(SourcePayload):
     """Output axis i is input axis ``permutation[i]``."""
 
     permutation: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Concat:
+class Concat(SourcePayload):
     """Joins its inputs along ``axis`` (not negative)."""
 
     axis: int
 
 
 @dataclass(frozen=True, slots=True)
-class Softmax:
+class Softmax(SourcePayload):
     """exp(beta * x) over its sum, along the last axis."""
 
     beta: float
 
 
 @dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(SourcePayload):
     """A function of one int8 element, ``requantize`` being QUANTIZE from int8 to int8."""
 
     kind: Literal["relu", "relu6", "logistic", "tanh", "requantize"]
 
 
 @dataclass(frozen=True, slots=True)
-class Quantize:
+class Quantize(SourcePayload):
     """float32 to int8."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dequantize:
+class Dequantize(SourcePayload):
     """int8 to float32."""
 
 
 @dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(SourcePayload):
     """An operator the compiler has no code for; refused unless a pass finds that nothing needs its result."""
 
     reason: str
     hint: str
 
 
-SourcePayload = (
-    Conv2D
-    | DepthwiseConv2D
-    | FullyConnected
-    | Pool
-    | Mean
-    | Binary
-    | Pad
-    | Reshape
-    | Transpose
-    | Concat
-    | Softmax
-    | Unary
-    | Quantize
-    | Dequantize
-    | Opaque
-)
 Payload = SourcePayload | KernelCall
 
 

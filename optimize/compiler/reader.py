@@ -1,7 +1,7 @@
 """``.tflite`` bytes -> ``Graph``.
 
 Whatever the bytes are, the result is a graph or an ``InvalidModel`` / ``UnsupportedOperator``; nothing is read outside
-them and the work is bounded by the limits below. What each operator means is read in ``operators.py``.
+them and the work is bounded by the limits below. What each operator means is read in ``operators/``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
  * Units: extents, strides, paddings and offsets count elements. A stored int8 value x stands for the real number
  * scale * (x - zero_point); "input_offset" is -zero_point and "output_offset" is +zero_point. Images are NHWC.
  *
- * Sizes are checked when the model is compiled (optimize/compiler/verify.py), not here. Input and output must not
+ * Sizes are checked when the model is compiled (optimize/compiler/verify/), not here. Input and output must not
  * overlap. Right shifts of negative numbers are taken to be arithmetic, as on every compiler we build with.
  */
 #ifndef FLOTA_NN_H

@@ -1,7 +1,7 @@
 """Lowered ``Graph`` + ``Layout`` -> the text of ``model.c`` and ``model.h``.
 
 The skeletons are the templates beside this file; the parameters and the call of each operator come from the table in
-``operators.py``. The same graph gives the same bytes.
+``operators/``. The same graph gives the same bytes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,21 @@
+"""Kernel calls as C: a table from the class of the call to the function that writes it; the families lie here.
+
+Each emitter returns the operator's constants (arrays and one parameter struct) and the statements that run it.
+"""
+
+from __future__ import annotations
+
+from optimize.compiler.emit.operators import elementwise, movement, reduction, weighted
+from optimize.compiler.emit.operators.common import Code, Emitter, Operands
+from optimize.compiler.ir import Op
+
+__all__ = ["EMITTERS", "Code", "Operands", "emit_operator"]
+
+
+def emit_operator(identifier: str, op: Op, operands: Operands) -> Code:
+    """C of one lowered operator; ``identifier`` prefixes the names of its constants."""
+    return EMITTERS[type(op.payload)](identifier, op.payload, operands)
+
+
+EMITTERS: dict[type, Emitter] = weighted.EMITTERS | reduction.EMITTERS | elementwise.EMITTERS | movement.EMITTERS
+"""Kernel call -> its emitter."""

@@ -1,0 +1,65 @@
+"""C of the element-wise kernels and of softmax."""
+
+from __future__ import annotations
+
+from optimize.compiler import kernels
+from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, struct_text
+from optimize.compiler.emit.text import braces, number_array
+from optimize.compiler.kernels import MAX_RANK
+
+
+def _elementwise(name: str, call: kernels.ElementwiseCall, operands: Operands) -> Code:
+    fields: dict[str, str | int] = {
+        "rank": len(call.extents),
+        "extent": braces(call.extents, MAX_RANK, 1),
+        "stride": "{" + ", ".join(braces(strides, MAX_RANK) for strides in call.strides) + "}",
+        "input_offset": braces(call.input_offsets),
+        "input_multiplier": braces(call.input_multipliers),
+        "input_shift": braces(call.input_shifts),
+        "multiplier": call.multiplier,
+        "shift": call.shift,
+        "output_offset": call.output_offset,
+        "min": call.clamp[0],
+        "max": call.clamp[1],
+    }
+    struct = struct_text("flota_nn_elementwise_t", name, fields)
+    return Code((struct,), call_text(f"flota_nn_{call.kind}_s8", name, operands))
+
+
+def _softmax(name: str, call: kernels.SoftmaxCall, operands: Operands) -> Code:
+    fields: dict[str, str | int] = {
+        "rows": call.rows,
+        "depth": call.depth,
+        "multiplier": call.multiplier,
+        "left_shift": call.left_shift,
+        "diff_min": call.diff_min,
+    }
+    return Code((struct_text("flota_nn_softmax_t", name, fields),), call_text("flota_nn_softmax_s8", name, operands))
+
+
+def _lookup(name: str, call: kernels.LookupCall, operands: Operands) -> Code:
+    table = number_array("int8_t", f"{name}_table", call.table)
+    arguments = f"{call.count}, {name}_table, {operands.inputs[0]}, {operands.outputs[0]}"
+    return Code((table,), (f"flota_nn_lookup_s8({arguments});",))
+
+
+def _quantize(name: str, call: kernels.QuantizeCall, operands: Operands) -> Code:
+    return Code((), (f"flota_nn_quantize_f32_s8({_affine(call, operands)});",))
+
+
+def _dequantize(name: str, call: kernels.DequantizeCall, operands: Operands) -> Code:
+    return Code((), (f"flota_nn_dequantize_s8_f32({_affine(call, operands)});",))
+
+
+def _affine(call: kernels.QuantizeCall | kernels.DequantizeCall, operands: Operands) -> str:
+    # A hexadecimal literal holds the float32 exactly.
+    return f"{call.count}, {call.scale.hex()}f, {call.zero_point}, {operands.inputs[0]}, {operands.outputs[0]}"
+
+
+EMITTERS: dict[type, Emitter] = {
+    kernels.ElementwiseCall: _elementwise,
+    kernels.SoftmaxCall: _softmax,
+    kernels.LookupCall: _lookup,
+    kernels.QuantizeCall: _quantize,
+    kernels.DequantizeCall: _dequantize,
+}

@@ -1,0 +1,88 @@
+"""Lowering of the operators on two inputs, of softmax, and of the changes between float32 and int8."""
+
+from __future__ import annotations
+
+from optimize.compiler import ir
+from optimize.compiler.fixed_point import float32, softmax_scaling
+from optimize.compiler.geometry import merge_axes
+from optimize.compiler.ir import Op, Tensor
+from optimize.compiler.kernels import DequantizeCall, ElementwiseCall, QuantizeCall, SoftmaxCall
+from optimize.compiler.lowering.common import (
+    SCALE_HINT,
+    broadcast_strides,
+    check_rank,
+    clamp_of,
+    factor_of,
+    quant_of,
+    require_output,
+    small_factor,
+)
+from optimize.compiler.lowering.table import Lowering
+from optimize.errors import InvalidModel, UnsupportedOperator
+
+
+def _binary(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ElementwiseCall:
+    assert isinstance(op.payload, ir.Binary)
+    quants = [quant_of(op, tensor) for tensor in (*inputs, output)]
+    scales = [scale for scale, _ in quants]
+    input_pairs = [(0, 0), (0, 0)]
+    if op.payload.kind == "mul":
+        result = factor_of(op, scales[0] * scales[1] / scales[2])
+    else:
+        factors = _sum_factors(scales[0], scales[1], scales[2], in_float=op.payload.kind == "sub")
+        input_pairs = [small_factor(op, factor) for factor in factors[:2]]
+        result = small_factor(op, factors[2])
+    extents, strides = merge_axes(output.shape, *(broadcast_strides(tensor, output) for tensor in inputs))
+    check_rank(op, len(extents))
+    return ElementwiseCall(
+        kind=op.payload.kind,
+        extents=extents,
+        strides=(strides[0], strides[1]),
+        input_offsets=(-quants[0][1], -quants[1][1]),
+        input_multipliers=(input_pairs[0][0], input_pairs[1][0]),
+        input_shifts=(input_pairs[0][1], input_pairs[1][1]),
+        multiplier=result[0],
+        shift=result[1],
+        output_offset=quants[2][1],
+        clamp=clamp_of(op, op.payload.activation, output),
+    )
+
+
+def _sum_factors(left: float, right: float, out: float, *, in_float: bool) -> tuple[float, float, float]:
+    """Factors of ADD (computed in double) or SUB (in float32): inputs to a common scale 2**20 finer, then out."""
+    common = 2 * max(left, right)
+    if not in_float:
+        return left / common, right / common, common / ((1 << 20) * out)
+    common = float32(common)
+    return float32(left / common), float32(right / common), float32(common / float32((1 << 20) * out))
+
+
+def _softmax(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> SoftmaxCall:
+    assert isinstance(op.payload, ir.Softmax)
+    scale, _ = quant_of(op, inputs[0])
+    require_output(op, output, 1.0 / 256, -128)
+    if op.payload.beta * scale * (1 << 26) <= 1.0:
+        raise InvalidModel(f"{op.label}: beta * scale = {op.payload.beta * scale:g} is too small", hint=SCALE_HINT)
+    multiplier, left_shift, diff_min = softmax_scaling(op.payload.beta, scale)
+    depth = output.shape[-1] if output.shape else 1
+    if depth > 4096:
+        raise UnsupportedOperator(
+            f"{op.label}: {depth} classes, at most 4096", hint="the sum of exponents would overflow"
+        )
+    return SoftmaxCall(output.elements // depth, depth, multiplier, left_shift, diff_min)
+
+
+def _quantize(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> QuantizeCall:
+    return QuantizeCall(output.elements, *quant_of(op, output))
+
+
+def _dequantize(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> DequantizeCall:
+    return DequantizeCall(output.elements, *quant_of(op, inputs[0]))
+
+
+LOWERINGS: dict[type, Lowering] = {
+    ir.Binary: _binary,
+    ir.Softmax: _softmax,
+    ir.Quantize: _quantize,
+    ir.Dequantize: _dequantize,
+}

@@ -1,0 +1,75 @@
+"""Lowering of the functions of one int8: tables of all 256 results, computed as the interpreter computes each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from optimize.compiler import ir
+from optimize.compiler.fixed_point import float32, logistic_table, multiply, tanh_table
+from optimize.compiler.ir import Op, Tensor
+from optimize.compiler.kernels import LookupCall
+from optimize.compiler.lowering.common import (
+    SAME_SCALE_TOLERANCE,
+    SCALE_HINT,
+    clamp_of,
+    factor_of,
+    quant_of,
+    require_output,
+    require_same_quant,
+)
+from optimize.compiler.lowering.table import Lowering
+from optimize.errors import InvalidModel
+
+
+def _unary(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> LookupCall:
+    assert isinstance(op.payload, ir.Unary)
+    table = UNARY_TABLES[op.payload.kind](op, inputs[0], output)
+    return LookupCall(output.elements, table)
+
+
+def _relu_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    (in_scale, in_zero), (out_scale, out_zero) = quant_of(op, source), quant_of(op, output)
+    pair = factor_of(op, float32(in_scale / out_scale))
+    low = max(-128, out_zero)
+    return tuple(min(max(out_zero + multiply(x - in_zero, *pair), low), 127) for x in range(-128, 128))
+
+
+def _relu6_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    require_same_quant(op, source, output, SAME_SCALE_TOLERANCE)
+    low, high = clamp_of(op, "RELU6", source)
+    return tuple(min(max(x, low), high) for x in range(-128, 128))
+
+
+def _requantize_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    (in_scale, in_zero), (out_scale, out_zero) = quant_of(op, source), quant_of(op, output)
+    pair = factor_of(op, in_scale / out_scale)
+    return tuple(min(max(out_zero + multiply(x - in_zero, *pair), -128), 127) for x in range(-128, 128))
+
+
+def _logistic_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    require_output(op, output, 1.0 / 256, -128)
+    return logistic_table(*_sigmoid_input(op, source))
+
+
+def _tanh_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    require_output(op, output, 1.0 / 128, 0)
+    return tanh_table(*_sigmoid_input(op, source))
+
+
+def _sigmoid_input(op: Op, source: Tensor) -> tuple[float, int]:
+    scale, zero_point = quant_of(op, source)
+    if not 2.0**-27 <= scale < 16.0:
+        raise InvalidModel(f"{op.label}: input scale {scale:g}", hint=SCALE_HINT)
+    return scale, zero_point
+
+
+UNARY_TABLES: dict[str, Callable[[Op, Tensor, Tensor], tuple[int, ...]]] = {
+    "relu": _relu_table,
+    "relu6": _relu6_table,
+    "logistic": _logistic_table,
+    "tanh": _tanh_table,
+    "requantize": _requantize_table,
+}
+
+
+LOWERINGS: dict[type, Lowering] = {ir.Unary: _unary}

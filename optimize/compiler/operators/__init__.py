@@ -1,0 +1,53 @@
+"""What each operator of a ``.tflite`` file means: a table from operator name to the reader of its options.
+
+The readers lie here by family. An operator that is not in the table becomes ``Opaque`` and is refused later, unless
+nothing needs its result.
+"""
+
+from __future__ import annotations
+
+from optimize.compiler import schema
+from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table
+from optimize.compiler.ir import Opaque, SourcePayload, Tensor
+from optimize.compiler.operators import elementwise, movement, reduction, weighted
+from optimize.compiler.operators.context import Context, Rule
+from optimize.errors import InvalidModel
+
+
+def read_payload(
+    name: str, label: str, table: Table, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]
+) -> tuple[SourcePayload, int]:
+    """(payload, number of leading inputs needed at run time) of one operator.
+
+    Raises:
+        InvalidModel: operands or options are missing or of the wrong kind.
+        UnsupportedOperator: an option has a value the compiler has no code for.
+    """
+    rule = RULES.get(name)
+    if rule is None:
+        return Opaque("the compiler has no code for it", _way_out(name)), len(inputs)
+    if len(inputs) not in rule.inputs or len(outputs) != 1:
+        raise InvalidModel(f"{label}: {len(inputs)} inputs, {len(outputs)} outputs", hint=TRUNCATED_HINT)
+    context = Context(label, _options(table, rule.options_type, label), inputs, outputs)
+    runtime_inputs = len(inputs) if rule.runtime_inputs is None else rule.runtime_inputs
+    return rule.read(context), runtime_inputs
+
+
+def _options(table: Table, expected: int, label: str) -> Table | None:
+    actual = table.u8(schema.Operator.BUILTIN_OPTIONS_TYPE)
+    if expected == 0 or actual == 0:
+        return None
+    if actual != expected:
+        raise InvalidModel(f"{label}: options of another operator (type {actual})", hint=TRUNCATED_HINT)
+    return table.table(schema.Operator.BUILTIN_OPTIONS)
+
+
+def _way_out(name: str) -> str:
+    if name.startswith("CUSTOM"):
+        return "rewrite the layer with built-in operators"
+    supported = ", ".join(sorted(RULES))
+    return f"replace the layer, or run the model with target cortex-m4f-tflm or linux-litert; supported: {supported}"
+
+
+RULES: dict[str, Rule] = weighted.RULES | reduction.RULES | elementwise.RULES | movement.RULES
+"""Operator name -> how to read it."""

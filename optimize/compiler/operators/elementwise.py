@@ -1,0 +1,61 @@
+"""Readers of the operators that compute each value from one or two others, and of softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from optimize.compiler import schema
+from optimize.compiler.flatbuffer import TRUNCATED_HINT
+from optimize.compiler.ir import Binary, Dequantize, Opaque, Quantize, Softmax, Unary
+from optimize.compiler.operators.context import ONE, TWO, Context, Rule, read_activation
+from optimize.errors import InvalidModel
+
+
+def _binary(kind: Literal["add", "sub", "mul"]) -> Callable[[Context], Binary]:
+    def read(context: Context) -> Binary:
+        code = 0 if context.options is None else context.options.i8(schema.ArithmeticOptions.FUSED_ACTIVATION_FUNCTION)
+        return Binary(kind, read_activation(context, code))
+
+    return read
+
+
+def _softmax(context: Context) -> Softmax:
+    beta = context.required().f32(schema.SoftmaxOptions.BETA)
+    if not 0.0 < beta < float("inf"):
+        raise InvalidModel(f"{context.label}: beta {beta}", hint=TRUNCATED_HINT)
+    return Softmax(beta)
+
+
+def _quantize(context: Context) -> Quantize | Unary | Opaque:
+    source, target = context.inputs[0].dtype, context.outputs[0].dtype
+    if (source, target) == ("float32", "int8"):
+        return Quantize()
+    if (source, target) == ("int8", "int8"):
+        return Unary("requantize")
+    return Opaque(f"it turns {source} into {target}", "export the model with int8 or float32 inputs and outputs")
+
+
+def _dequantize(context: Context) -> Dequantize | Opaque:
+    source, target = context.inputs[0].dtype, context.outputs[0].dtype
+    if (source, target) == ("int8", "float32"):
+        return Dequantize()
+    return Opaque(f"it turns {source} into {target}", "quantize the model to full int8")
+
+
+def _unary(kind: Literal["relu", "relu6", "logistic", "tanh"]) -> Callable[[Context], Unary]:
+    return lambda context: Unary(kind)
+
+
+RULES: dict[str, Rule] = {
+    "ADD": Rule(_binary("add"), TWO, options_type=11),
+    "DEQUANTIZE": Rule(_dequantize, ONE),
+    "LOGISTIC": Rule(_unary("logistic"), ONE),
+    "MUL": Rule(_binary("mul"), TWO, options_type=21),
+    "QUANTIZE": Rule(_quantize, ONE),
+    "RELU": Rule(_unary("relu"), ONE),
+    "RELU6": Rule(_unary("relu6"), ONE),
+    "SOFTMAX": Rule(_softmax, ONE, options_type=9),
+    "SUB": Rule(_binary("sub"), TWO, options_type=28),
+    "TANH": Rule(_unary("tanh"), ONE),
+}

@@ -1,0 +1,46 @@
+"""Readers of the operators with weights: convolutions and fully connected layers."""
+
+from __future__ import annotations
+
+from optimize.compiler import schema
+from optimize.compiler.ir import Conv2D, DepthwiseConv2D, FullyConnected
+from optimize.compiler.operators.context import Context, Rule, read_activation, read_padding, read_pair
+from optimize.errors import UnsupportedOperator
+
+
+def _conv(context: Context) -> Conv2D:
+    options, field = context.required(), schema.Conv2DOptions
+    return Conv2D(
+        stride=read_pair(context, "stride", options.i32(field.STRIDE_H), options.i32(field.STRIDE_W)),
+        dilation=read_pair(
+            context, "dilation", options.i32(field.DILATION_H_FACTOR, 1), options.i32(field.DILATION_W_FACTOR, 1)
+        ),
+        padding=read_padding(context, options.i8(field.PADDING)),
+        activation=read_activation(context, options.i8(field.FUSED_ACTIVATION_FUNCTION)),
+    )
+
+
+def _depthwise(context: Context) -> DepthwiseConv2D:
+    options, field = context.required(), schema.DepthwiseConv2DOptions
+    return DepthwiseConv2D(
+        stride=read_pair(context, "stride", options.i32(field.STRIDE_H), options.i32(field.STRIDE_W)),
+        dilation=read_pair(
+            context, "dilation", options.i32(field.DILATION_H_FACTOR, 1), options.i32(field.DILATION_W_FACTOR, 1)
+        ),
+        padding=read_padding(context, options.i8(field.PADDING)),
+        activation=read_activation(context, options.i8(field.FUSED_ACTIVATION_FUNCTION)),
+    )
+
+
+def _fully_connected(context: Context) -> FullyConnected:
+    options, field = context.required(), schema.FullyConnectedOptions
+    if options.i8(field.WEIGHTS_FORMAT) != 0:
+        raise UnsupportedOperator(f"{context.label}: shuffled weights", hint="export with the default weights format")
+    return FullyConnected(read_activation(context, options.i8(field.FUSED_ACTIVATION_FUNCTION)))
+
+
+RULES: dict[str, Rule] = {
+    "CONV_2D": Rule(_conv, range(2, 4), options_type=1),
+    "DEPTHWISE_CONV_2D": Rule(_depthwise, range(2, 4), options_type=2),
+    "FULLY_CONNECTED": Rule(_fully_connected, range(2, 4), options_type=8),
+}

@@ -1,0 +1,75 @@
+"""Which graphs are legal. Checked after reading and after every pass, so later code may rely on it.
+
+``verify`` holds the structure (every tensor has one definition before its uses) and one shape rule per payload. For
+kernel calls the rules compare what the C code will touch with the size of its operands: a graph that passes cannot make
+generated code leave a tensor.
+"""
+
+from __future__ import annotations
+
+from optimize.compiler.ir import Graph, Op
+from optimize.compiler.verify import calls, sources
+from optimize.compiler.verify.common import Rule
+from optimize.errors import InvalidModel
+
+HINT = "the file is damaged or leaves shapes open; export the model again, with a fixed batch size of 1"
+
+
+def verify(graph: Graph) -> Graph:
+    """Return ``graph`` unchanged, or raise ``InvalidModel`` naming the operator or tensor that is wrong."""
+    _verify_tensors(graph)
+    _verify_definitions(graph)
+    for op in graph.ops:
+        rule = RULES[type(op.payload)]
+        inputs = tuple(graph.tensors[i] for i in op.inputs)
+        outputs = tuple(graph.tensors[i] for i in op.outputs)
+        problem = rule(op.payload, inputs, outputs)
+        if problem:
+            raise _wrong(op, problem)
+    return graph
+
+
+def _wrong(op: Op, problem: str) -> InvalidModel:
+    return InvalidModel(f"{op.label}: {problem}", hint=HINT)
+
+
+def _verify_tensors(graph: Graph) -> None:
+    for index, tensor in enumerate(graph.tensors):
+        label = f"tensor {index} ({tensor.name})"
+        if tensor.data is not None and tensor.bytes not in (0, len(tensor.data)):
+            raise InvalidModel(f"{label}: {len(tensor.data)} bytes of data for {tensor.bytes} bytes", hint=HINT)
+        zero_points = tensor.quant.zero_points if tensor.dtype == "int8" and tensor.quant is not None else ()
+        if not all(-128 <= zero_point <= 127 for zero_point in zero_points):
+            raise InvalidModel(f"{label}: a zero point is not an int8", hint=HINT)
+        if tensor.alias_of is not None and graph.tensors[tensor.alias_of].alias_of is not None:
+            raise InvalidModel(f"{label}: alias of an alias", hint=HINT)
+        if tensor.alias_of is not None and graph.tensors[tensor.alias_of].bytes != tensor.bytes:
+            raise InvalidModel(f"{label}: alias of a tensor of another size", hint=HINT)
+
+
+def _verify_definitions(graph: Graph) -> None:
+    if not graph.inputs or not graph.outputs:
+        raise InvalidModel("the graph has no inputs or no outputs", hint=HINT)
+    defined = {index for index, tensor in enumerate(graph.tensors) if tensor.data is not None}
+    for index in graph.inputs:
+        _define(graph, defined, index, "the graph's inputs")
+    for op in graph.ops:
+        for index in op.inputs:
+            if graph.storage(index) not in defined:
+                raise _wrong(op, f"it reads tensor {index} ({graph.tensors[index].name}) before it is computed")
+        for index in op.outputs:
+            _define(graph, defined, index, op.label)
+    for index in graph.outputs:
+        owner = graph.storage(index)
+        if owner not in defined or graph.tensors[owner].data is not None:
+            raise InvalidModel(f"graph output {index} ({graph.tensors[index].name}) is never computed", hint=HINT)
+
+
+def _define(graph: Graph, defined: set[int], index: int, by: str) -> None:
+    if index in defined or graph.tensors[index].alias_of is not None:
+        raise InvalidModel(f"tensor {index} ({graph.tensors[index].name}) is defined again by {by}", hint=HINT)
+    defined.add(index)
+
+
+RULES: dict[type, Rule] = sources.RULES | calls.RULES
+"""Payload -> its rule."""
