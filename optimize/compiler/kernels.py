@@ -7,8 +7,13 @@ row more in the emitter table and a choice in a pass.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+import numpy as np
+
+from optimize.compiler.leads import Numbers, element_lead, window_lead
 
 MAX_RANK = 6
 """Axes a strided kernel can walk; FLOTA_NN_MAX_RANK in nn.h."""
@@ -27,6 +32,11 @@ class Kernel:
 
     MORE_SOURCES: ClassVar[tuple[str, ...]] = ()
     """Further files to link with it."""
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a class for another C file that inherits the overlaps proven for its parent's."""
+        if "SOURCE" in vars(cls) and "lead" not in vars(cls) and cls.lead is not Kernel.lead:
+            raise TypeError(f"{cls.__name__}: {cls.SOURCE} reads and writes in its own order; define lead()")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -57,6 +67,15 @@ class Kernel:
         says so.
         """
         return None
+
+    @property
+    def exact_lead(self) -> bool:
+        """Whether only the smallest multiple of the alignment from ``lead`` on is safe, and nothing above it.
+
+        For kernels that go through the data several times, such as channel by channel: each pass overwrites in place
+        what it alone reads.
+        """
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +131,13 @@ class ConvCall(Kernel):
     weights: bytes
     bias: tuple[int, ...] | None
 
+    def lead(self, operand: int) -> int | None:
+        """Every value reads its window in its group's channels, then is written."""
+        groups = self.input.channels // self.group_channels
+        per_group = self.output.channels // groups
+        channels = np.repeat(np.arange(groups, dtype=np.int64) * self.group_channels, per_group)
+        return window_lead(self.input, self.output, self.window, channels)
+
 
 @dataclass(frozen=True, slots=True)
 class DepthwiseCall(Kernel):
@@ -125,6 +151,11 @@ class DepthwiseCall(Kernel):
     requantize: Requantize
     weights: bytes
     bias: tuple[int, ...] | None
+
+    def lead(self, operand: int) -> int | None:
+        """Every value reads its window in one channel, then is written."""
+        channels = np.arange(self.output.channels, dtype=np.int64) * self.input.channels // self.output.channels
+        return window_lead(self.input, self.output, self.window, channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +171,10 @@ class FullyConnectedCall(Kernel):
     weights: bytes
     bias: tuple[int, ...] | None
 
+    def lead(self, operand: int) -> int | None:
+        """Every value reads all features of its batch, then is written."""
+        return element_lead(np.repeat(np.arange(self.batches, dtype=np.int64) * self.in_features, self.out_features))
+
 
 @dataclass(frozen=True, slots=True)
 class PoolCall(Kernel):
@@ -151,6 +186,10 @@ class PoolCall(Kernel):
     output: Image
     window: Window
     clamp: tuple[int, int]
+
+    def lead(self, operand: int) -> int | None:
+        """Every value reads its window in its channel, then is written."""
+        return window_lead(self.input, self.output, self.window, np.arange(self.output.channels, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +203,10 @@ class MeanCall(Kernel):
     multiplier: int
     shift: int
     output_offset: int
+
+    def lead(self, operand: int) -> int | None:
+        """Every value reads what it sums, from its place among ``kept`` on, then is written."""
+        return element_lead(_walk(self.kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +225,10 @@ class ElementwiseCall(Kernel):
     output_offset: int
     clamp: tuple[int, int]
 
+    def lead(self, operand: int) -> int | None:
+        """Every value reads one element of each input, then is written."""
+        return element_lead(_walk(tuple(zip(self.extents, self.strides[operand], strict=True))))
+
 
 @dataclass(frozen=True, slots=True)
 class PadCall(Kernel):
@@ -193,6 +240,24 @@ class PadCall(Kernel):
     after: tuple[int, ...]
     value: int
 
+    def lead(self, operand: int) -> int | None:
+        """Run by run: fills what precedes it, then moves the run, which may overlap itself (memmove)."""
+        rows = _walk(tuple(zip(self.extents[:-1], self._row_strides(), strict=True)))
+        run = self.extents[-1]
+        return int((rows + self._origin() - np.arange(len(rows)) * run).max())
+
+    def _padded(self) -> tuple[int, ...]:
+        return tuple(sum(axis) for axis in zip(self.extents, self.before, self.after, strict=True))
+
+    def _row_strides(self) -> tuple[int, ...]:
+        """Output elements from one input run to the next, along every axis but the last."""
+        padded = self._padded()
+        return tuple(math.prod(padded[axis + 1 :]) for axis in range(len(padded) - 1))
+
+    def _origin(self) -> int:
+        """Output place of the first input element."""
+        return sum(b * s for b, s in zip(self.before, (*self._row_strides(), 1), strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class TransposeCall(Kernel):
@@ -202,6 +267,10 @@ class TransposeCall(Kernel):
     extents: tuple[int, ...]
     strides: tuple[int, ...]
 
+    def lead(self, operand: int) -> int | None:
+        """Every value is read, then written."""
+        return element_lead(_walk(tuple(zip(self.extents, self.strides, strict=True))))
+
 
 @dataclass(frozen=True, slots=True)
 class ConcatCall(Kernel):
@@ -210,6 +279,15 @@ class ConcatCall(Kernel):
     SOURCE: ClassVar[str] = "src/nn/concat.c"
     rows: int
     row_bytes: tuple[int, ...]
+
+    def lead(self, operand: int) -> int | None:
+        """One input after the other, run by run; a run may overlap itself (memmove)."""
+        stride, start, run = sum(self.row_bytes), sum(self.row_bytes[:operand]), self.row_bytes[operand]
+        rows = np.arange(self.rows, dtype=np.int64)
+        written = np.where(rows > 0, (rows - 1) * stride + start + run, 0)
+        if operand > 0:
+            written = np.maximum(written, (self.rows - 1) * stride + start)
+        return int((written - rows * run).max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +301,10 @@ class SoftmaxCall(Kernel):
     left_shift: int
     diff_min: int
 
+    def lead(self, operand: int) -> int | None:
+        """A value is last read right before it is written in its place."""
+        return 0
+
 
 @dataclass(frozen=True, slots=True)
 class LookupCall(Kernel):
@@ -231,6 +313,10 @@ class LookupCall(Kernel):
     SOURCE: ClassVar[str] = "src/nn/lookup.c"
     count: int
     table: tuple[int, ...]
+
+    def lead(self, operand: int) -> int | None:
+        """Every value is read, then written in its place."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +328,10 @@ class QuantizeCall(Kernel):
     scale: float
     zero_point: int
 
+    def lead(self, operand: int) -> int | None:
+        """Every float is read, then its int8 is written; int8_t stores may alias floats."""
+        return element_lead(np.arange(self.count, dtype=np.int64) * 4)
+
 
 @dataclass(frozen=True, slots=True)
 class DequantizeCall(Kernel):
@@ -251,6 +341,18 @@ class DequantizeCall(Kernel):
     count: int
     scale: float
     zero_point: int
+
+    def lead(self, operand: int) -> int | None:
+        """Every int8 is read, then its float is written; int8_t loads may alias floats."""
+        return element_lead(np.arange(self.count, dtype=np.int64), bytes_each=4)
+
+
+def _walk(axes: tuple[tuple[int, int], ...]) -> Numbers:
+    """Places of nested loops over (extent, stride) axes, the last the innermost, in the order they are visited."""
+    places = np.zeros(1, np.int64)
+    for extent, stride in axes:
+        places = (places[:, None] + np.arange(extent, dtype=np.int64) * stride).reshape(-1)
+    return places
 
 
 KernelCall = Kernel

@@ -62,9 +62,10 @@ def _leads(graph: Graph, last: dict[int, int], numbers: dict[int, int]) -> tuple
     leads = []
     for step, op in enumerate(graph.ops):
         for owner in dict.fromkeys(map(graph.storage, op.inputs)):
-            lead = _lead(graph, op, owner)
-            if lead is not None and last.get(owner) == step:
-                leads.append(Lead(numbers[owner], numbers[op.outputs[0]], lead))
+            lead = _lead(graph, op, owner) if last.get(owner) == step else None
+            if lead is not None:
+                exact = isinstance(op.payload, Kernel) and op.payload.exact_lead
+                leads.append(Lead(numbers[owner], numbers[op.outputs[0]], lead, exact))
     return tuple(leads)
 
 

@@ -1,14 +1,19 @@
 /* int8 neural-network kernels: what generated model code calls.
  *
- * All kernels are pure functions from their parameters and inputs to their output: no state, no heap, no scratch, no
- * recursion. Parameters are constants that stay in flash. Results equal those of the TensorFlow Lite Micro reference
- * kernels bit for bit.
+ * All kernels are pure functions from their parameters and inputs to their output: no state, no heap, no recursion.
+ * Parameters are constants that stay in flash. Results equal those of the TensorFlow Lite Micro reference kernels bit for
+ * bit.
  *
  * Units: extents, strides, paddings and offsets count elements. A stored int8 value x stands for the real number
  * scale * (x - zero_point); "input_offset" is -zero_point and "output_offset" is +zero_point. Images are NHWC.
  *
- * Sizes are checked when the model is compiled (optimize/compiler/verify/), not here. Input and output must not
- * overlap. Right shifts of negative numbers are taken to be arithmetic, as on every compiler we build with.
+ * Sizes are checked when the model is compiled (optimize/compiler/verify/), not here. Right shifts of negative numbers
+ * are taken to be arithmetic, as on every compiler we build with.
+ *
+ * Overlap: output bytes are written in ascending order, each after the reads it needs. An input may share bytes with the
+ * output where every output byte lies before the input bytes still to be read; how far apart they must start for that
+ * is computed per call from the order of reads that each kernel documents below (optimize/compiler/kernels.py, lead()).
+ * So no pointer here is restrict, and a kernel that reads or writes in another order must say so there.
  */
 #ifndef FLOTA_NN_H
 #define FLOTA_NN_H
@@ -43,7 +48,7 @@ typedef struct {
     int32_t min, max;
 } flota_nn_requantize_t;
 
-/* Convolution. Each output channel sees `group_channels` input channels. */
+/* Convolution. Each output channel sees `group_channels` input channels. Every value reads its whole window anew. */
 typedef struct {
     flota_nn_image_t input, output;
     flota_nn_window_t window;
@@ -56,7 +61,8 @@ typedef struct {
 
 void flota_nn_conv_s8(const flota_nn_conv_t *conv, const int8_t *input, int8_t *output);
 
-/* Depthwise convolution: output channel c sees input channel c / (output.channels / input.channels). */
+/* Depthwise convolution: output channel c sees input channel c / (output.channels / input.channels). Every
+ * value reads its window in that channel anew. */
 typedef struct {
     flota_nn_image_t input, output;
     flota_nn_window_t window;
@@ -68,6 +74,7 @@ typedef struct {
 
 void flota_nn_depthwise_s8(const flota_nn_depthwise_t *conv, const int8_t *input, int8_t *output);
 
+/* Every value reads all features of its batch. */
 typedef struct {
     int32_t batches, in_features, out_features;
     int32_t input_offset;
@@ -78,6 +85,7 @@ typedef struct {
 
 void flota_nn_fully_connected_s8(const flota_nn_fully_connected_t *fc, const int8_t *input, int8_t *output);
 
+/* Every value reads its window in its own channel. */
 typedef struct {
     flota_nn_image_t input, output;
     flota_nn_window_t window; /* dilation 1 */
@@ -114,6 +122,7 @@ void flota_nn_add_s8(const flota_nn_elementwise_t *op, const int8_t *left, const
 void flota_nn_sub_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
 void flota_nn_mul_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
 
+/* Run by run along the last axis: fills up to the run, then moves it as memmove does. */
 typedef struct {
     int32_t rank;
     int32_t extent[FLOTA_NN_MAX_RANK]; /* of the input */
@@ -131,10 +140,12 @@ typedef struct {
 
 void flota_nn_transpose_s8(const flota_nn_transpose_t *transpose, const int8_t *input, int8_t *output);
 
-/* One input of a concatenation: `rows` runs of `row_bytes` bytes, `output_stride` bytes apart in the output. */
+/* One input of a concatenation: `rows` runs of `row_bytes` bytes, `output_stride` bytes apart in the output, each
+ * moved as memmove does. */
 void flota_nn_concat(int32_t rows, int32_t row_bytes, int32_t output_stride, const int8_t *input, int8_t *output);
 
-/* Output scale 1/256, zero point -128; at most 4096 classes. */
+/* Output scale 1/256, zero point -128; at most 4096 classes. A row is read twice, then its values are replaced one by
+ * one. */
 typedef struct {
     int32_t rows, depth;
     int32_t multiplier, left_shift; /* input steps to Q5.26, beta included */
