@@ -24,9 +24,15 @@ class _Table(BaseModel):
 
 
 class Compiler(_Table):
-    """How code for the board's processor is compiled."""
+    """How code for the board's processor is compiled.
+
+    Attributes:
+        cpu: Options that name the processor.
+        shared: Folders of ``firmware/boards`` whose sources belong to this port too.
+    """
 
     cpu: tuple[str, ...]
+    shared: tuple[str, ...] = ()
 
 
 class Memory(_Table):
@@ -106,6 +112,11 @@ class BoardGeometry(_Table):
     def folder(self) -> Path:
         """The board's port: ``firmware/boards/<name>``."""
         return FIRMWARE_FOLDER / "boards" / self.name
+
+    @property
+    def source_folders(self) -> tuple[Path, ...]:
+        """Where the port's sources are: its own folder, then the shared ones."""
+        return (self.folder, *(FIRMWARE_FOLDER / "boards" / name for name in self.compiler.shared))
 
     def slot_offset(self, slot: str) -> int:
         """Offset in bytes of slot ``"A"`` or ``"B"`` from the start of the flash."""

@@ -141,14 +141,18 @@ def link_image(
 
 def _firmware_sources(geometry: BoardGeometry) -> list[Path]:
     core = sorted((FIRMWARE_FOLDER / "src").glob("*.c"))
-    return [*core, *sorted(geometry.folder.glob("*.c"))]
+    return [*core, *_port_files(geometry, "*.c")]
+
+
+def _port_files(geometry: BoardGeometry, pattern: str) -> list[Path]:
+    return [path for folder in geometry.source_folders for path in sorted(folder.glob(pattern))]
 
 
 def _digest(geometry: BoardGeometry, sources: Sequence[Path], compiler: Compiler) -> str:
     headers = [
         *sorted((FIRMWARE_FOLDER / "include").rglob("*.h")),
         *sorted((FIRMWARE_FOLDER / "src").glob("*.h")),
-        *sorted(geometry.folder.glob("*.[hl]*")),
+        *_port_files(geometry, "*.[hl]*"),
     ]
     parts = [wire_header(), board_header(geometry), compiler.version(), *OPTIMIZE, *_LINK, *geometry.compiler.cpu]
     texts = [part.encode() for part in parts] + [path.read_bytes() for path in [*sources, *headers]]
@@ -178,12 +182,13 @@ def _compile_firmware(
     _write_headers(scratch, geometry)
     include = [
         *(f"-I{folder}" for folder in ("include", FIRMWARE_FOLDER / "include", FIRMWARE_FOLDER / "src")),
+        *(f"-I{folder}" for folder in geometry.source_folders),
         *third_party.flags,
     ]
     flags = [*geometry.compiler.cpu, *OPTIMIZE, *include]
     objects = _compile(compiler, sources, [*flags, *WARNINGS], scratch)
     objects += _compile(compiler, third_party.sources, [*flags, "-w"], scratch, prefix="third-")
-    script = _linker_script(compiler, geometry.folder / "memory.ld", ["-Iinclude"], scratch)
+    script = _linker_script(compiler, _memory_layout(geometry), ["-Iinclude"], scratch)
     compiler.run("gcc", [*geometry.compiler.cpu, *_LINK, "-T", script, *objects, "-o", "firmware.elf"], scratch)
     flash_bytes, ram_bytes = _sizes(compiler, scratch)
     elf = out_dir / "firmware.elf"
@@ -191,6 +196,13 @@ def _compile_firmware(
     build = {"digest": digest, "elf": elf.name, "flash_bytes": flash_bytes, "ram_bytes": ram_bytes}
     write_atomic(out_dir / "build.json", json.dumps(build, indent=1).encode() + b"\n")
     return FirmwareBuild(elf, flash_bytes, ram_bytes)
+
+
+def _memory_layout(geometry: BoardGeometry) -> Path:
+    found = _port_files(geometry, "memory.ld")
+    if not found:
+        raise CompileError(f"the port of {geometry.name} has no memory.ld", hint="see firmware/boards/cmsdk")
+    return found[0]
 
 
 def _sizes(compiler: Compiler, folder: Path) -> tuple[int, int]:

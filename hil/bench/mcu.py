@@ -126,12 +126,13 @@ def _report(bench: McuBench, subject: McuSubject, measurement: Measurement, *, w
 def _figures(bench: McuBench, subject: McuSubject, measurement: Measurement) -> dict[str, Figure]:
     name = bench.board.resource.name
     stats = bench.strategy.link.stats()
+    ticks = bench.strategy.link.info().instructions_per_tick
     image = next(iter(subject.images.values()))
     header = parse_image(image)
     counted = Source(
         kind="counted",
         where=f"{name} (emulated)",
-        how="SysTick at 40 instructions a tick around invoke(), the measuring taken off; no time is implied",
+        how=f"timer at {ticks} instructions a tick around invoke(), the measuring taken off; no time is implied",
     )
     stack = Source(kind="measured", where=f"{name} (emulated)", how="painted stack, deepest word written since boot")
     linked = Source(kind="linked", where="firmware.elf", how="sizes of its sections")

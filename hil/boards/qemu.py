@@ -73,14 +73,15 @@ class QemuBoard:
         self._program = find_program(self.resource.program)
         self._firmware_elf = _arm_program(firmware_elf)
         self._flash = flash
-        self._flash_bytes = find_geometry(board).flash.bytes
+        flash_bytes = find_geometry(board).flash.bytes
+        self._file_bytes = self.resource.backend_bytes or flash_bytes
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._monitor: QmpMonitor | None = None
         self._log: IO[bytes] | None = None
         self._listener = _listen(tcp_port)
         try:
-            self._flash_lock = _open_flash(flash, self._flash_bytes)
+            self._flash_lock = _open_flash(flash, flash_bytes, self._file_bytes)
         except BaseException:
             self._listener.close()
             raise
@@ -191,7 +192,7 @@ class QemuBoard:
 
     def _command(self, serial_fd: int, monitor_fd: int) -> list[str]:
         resource = self.resource
-        backend = f"memory-backend-file,id={resource.flash_backend},size={self._flash_bytes},share=on"
+        backend = f"memory-backend-file,id={resource.flash_backend},size={self._file_bytes},share=on"
         return [
             self._program,
             *("-machine", f"{resource.machine},memory-backend={resource.flash_backend}"),
@@ -266,22 +267,25 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _open_flash(path: Path, size: int) -> int:
-    """Make the flash file if there is none, lock it, and return the descriptor that holds the lock."""
+def _open_flash(path: Path, size: int, file_size: int) -> int:
+    """Make the flash file if there is none, lock it, and return the descriptor that holds the lock.
+
+    ``size`` bytes are the flash; the file has ``file_size``, the rest being a hole.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}", hint="check the folder of the flash file") from error
     try:
-        _claim_flash(descriptor, path, size)
+        _claim_flash(descriptor, path, size, file_size)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _claim_flash(descriptor: int, path: Path, size: int) -> None:
+def _claim_flash(descriptor: int, path: Path, size: int, file_size: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -289,10 +293,18 @@ def _claim_flash(descriptor: int, path: Path, size: int) -> None:
             f"{path}: another board runs on this flash file", hint="stop it, or use a file of its own"
         ) from error
     found = os.fstat(descriptor).st_size
+    if found not in (0, size, file_size):
+        raise FlashUnusable(f"{path}: {found} bytes, this board's flash has {size}", hint="name another file")
     if found == 0:
         _erase(descriptor, path, size)
-    elif found != size:
-        raise FlashUnusable(f"{path}: {found} bytes, this board's flash has {size}", hint="name another file")
+    _stretch(descriptor, path, file_size)
+
+
+def _stretch(descriptor: int, path: Path, size: int) -> None:
+    try:
+        os.ftruncate(descriptor, size)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}", hint="use a file system with sparse files") from error
 
 
 def _erase(descriptor: int, path: Path, size: int) -> None:

@@ -22,7 +22,9 @@ class EmulatedMcu:
     Attributes:
         machine: QEMU's name of the machine.
         flash_backend: The machine's memory backend that a file holds; it is the board's flash and survives a kill.
-            Its size, and every other address, is in the firmware's ``board.toml``.
+            The flash's size, and every other address, is in the firmware's ``board.toml``.
+        backend_bytes: The size QEMU wants that backend to have, where it is more than the flash; None where it is not.
+            The flash is the beginning of the file; the rest is a hole that takes no space.
     """
 
     name: str
@@ -32,6 +34,7 @@ class EmulatedMcu:
     cpu: str
     flash_backend: str
     targets: tuple[str, ...]
+    backend_bytes: int | None = None
 
     @property
     def emulated(self) -> bool:
@@ -65,6 +68,16 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
             cpu="Arm Cortex-M4F",
             flash_backend="psram",
             targets=("cortex-m4f-aot",),
+        ),
+        "qemu-mps3-an547": EmulatedMcu(
+            name="qemu-mps3-an547",
+            summary="Arm MPS3 AN547 (Cortex-M55, Helium), emulated by QEMU; instructions are counted, no time is implied",
+            program="qemu-system-arm",
+            machine="mps3-an547",
+            cpu="Arm Cortex-M55",
+            flash_backend="ddr",
+            targets=("cortex-m55-aot",),
+            backend_bytes=2 << 30,
         ),
         "host": LinuxHost(
             name="host",

@@ -22,9 +22,15 @@ def codec_program() -> Path:
     return build_host("codec", BUILD / "firmware-host")
 
 
-@pytest.fixture(scope="session")
-def firmware_elf() -> Path:
-    return build_firmware("qemu-mps2-an386", BUILD / "firmware" / "qemu-mps2-an386").elf
+@pytest.fixture
+def board_name(request: pytest.FixtureRequest) -> str:
+    """The emulated board of a test; another one where the test is parametrized with it."""
+    return str(getattr(request, "param", "qemu-mps2-an386"))
+
+
+@pytest.fixture
+def firmware_elf(board_name: str) -> Path:
+    return build_firmware(board_name, BUILD / "firmware" / board_name).elf
 
 
 @pytest.fixture

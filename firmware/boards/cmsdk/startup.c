@@ -29,7 +29,7 @@ typedef union {
     void *stack;
 } vector_t;
 
-__attribute__((section(".vectors"), used)) static const vector_t VECTORS[16 + 1] = {
+__attribute__((section(".vectors"), used)) static const vector_t VECTORS[16 + FLOTA_UART_INTERRUPT_NUMBER + 1] = {
     [0] = {.stack = handler_stack + sizeof handler_stack / sizeof handler_stack[0]},
     [1] = {flota_startup_reset},
     [2] = {flota_startup_watchdog}, /* NMI: the watchdog's first bite */
@@ -41,7 +41,7 @@ __attribute__((section(".vectors"), used)) static const vector_t VECTORS[16 + 1]
     [12] = {flota_startup_spurious},
     [14] = {flota_startup_spurious},
     [15] = {flota_startup_tick},
-    [16] = {flota_uart_interrupt}, /* UART0 receive; no other interrupt is ever enabled */
+    [16 + FLOTA_UART_INTERRUPT_NUMBER] = {flota_uart_interrupt}, /* no other interrupt is ever enabled */
 };
 
 /* The main program runs on the process stack; exceptions keep the one from the vector table. */
@@ -60,7 +60,7 @@ __attribute__((naked)) void flota_startup_reset(void)
 
 __attribute__((used)) void flota_startup_run(void)
 {
-    FLOTA_CPACR |= 0xFu << 20; /* floating point on */
+    FLOTA_CPACR |= 0xFu << 20; /* floating point on, and vectors where there are any */
     __asm__ volatile("dsb\nisb" ::: "memory");
     memcpy(flota_data_start, flota_data_load, (size_t)(flota_data_end - flota_data_start));
     memset(flota_bss_start, 0, (size_t)(flota_bss_end - flota_bss_start));

@@ -91,6 +91,7 @@ int main(void)
 
     flota_guard_start();
     flota_clock_start();
+    flota_tick_start();
     flota_watchdog_start();
     flota_measure_start();
     flota_uart_start();

@@ -1,4 +1,7 @@
-/* The board's own devices. CMSDK peripherals as in Arm's Application Note 386; registers are 32 bits wide. */
+/* What the parts of a port with CMSDK peripherals ask of each other. Registers are 32 bits wide.
+ *
+ * The files beside this one are shared; addresses.h, counter.c and guard.c are the board's own.
+ */
 #ifndef FLOTA_BOARD_H
 #define FLOTA_BOARD_H
 
@@ -33,16 +36,23 @@ void flota_uart_interrupt(void);
 void flota_uart_wait(void);
 
 /* clock.c */
-void flota_clock_start(void);
-uint32_t flota_clock_ms(void);
+void flota_tick_start(void);
 void flota_watchdog_start(void);
 void flota_watchdog_feed(void);
 
-/* flash.c: the PSRAM, driven as if it were NOR flash */
+/* counter.c, the board's: the time since boot, and a counter of executed instructions. */
+void flota_clock_start(void);
+uint32_t flota_clock_ms(void);
+/* The register to read; it changes at the moments that flota_counter_distance knows, at most 40 instructions apart. */
+const volatile uint32_t *flota_counter_restart(void);
+/* Instructions from the first one that read `from` to the first one that read `to`, which is later. */
+uint64_t flota_counter_distance(uint32_t from, uint32_t to);
+
+/* flash.c: a memory that a file holds, driven as if it were NOR flash */
 int32_t flota_flash_erase(uint32_t offset);
 int32_t flota_flash_program(uint32_t offset, const uint8_t *data, uint32_t size);
 
-/* guard.c: what a model gone astray cannot write */
+/* guard.c, the board's: what a model gone astray cannot write */
 void flota_guard_start(void);
 void flota_guard_flash(bool on);
 

@@ -1,4 +1,4 @@
-/* The file-backed PSRAM, driven with the rules of NOR flash: erase whole sectors to 1, program whole units once.
+/* A file-backed memory, driven with the rules of NOR flash: erase whole sectors to 1, program whole units once.
  *
  * Bytes go out in order, one unit at a time: killing the emulator in between leaves what a power cut would leave. */
 #include "board.h"

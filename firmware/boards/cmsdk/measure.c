@@ -1,13 +1,11 @@
 /* What a run of the model costs: instructions, counted exactly, and stack.
  *
- * With `-icount shift=0` an instruction takes 1 ns of the board's time and the timer counts one down every 40
- * instructions. 42 loads of the timer in a row, an instruction each, see it change at least once; where it changes says
- * at which instruction of the 40 the first load stood. Two such rows, before and after the call, give the difference to
+ * With `-icount shift=0` an instruction takes 1 ns of the board's time and the board's counter changes every 40
+ * instructions or sooner. 42 loads of it in a row, an instruction each, see it change at least once; where it changes
+ * says at which instruction between two changes the first load stood. Two such rows, before and after the call, give the difference to
  * the instruction. What the measuring itself executes is found by measuring a function of known length.
  */
 #include "board.h"
-#include "flota/board_config.h"
-#include "registers.h"
 
 #define SAMPLES 42u
 #define EMPTY_INSTRUCTIONS 2u
@@ -30,7 +28,7 @@ static flota_run_cost_t overhead; /* what measuring a function that does nothing
 static uint32_t *lowest; /* lowest stack word that was ever seen used */
 
 int32_t flota_measure_empty(uint8_t *arena);
-void flota_measure_row(const volatile uint32_t *timer, row_t *row);
+void flota_measure_row(const volatile uint32_t *counter, row_t *row);
 
 __attribute__((naked, noinline)) int32_t flota_measure_empty(uint8_t *arena)
 {
@@ -39,9 +37,9 @@ __attribute__((naked, noinline)) int32_t flota_measure_empty(uint8_t *arena)
                      "bx lr       \n");
 }
 
-__attribute__((naked, noinline)) void flota_measure_row(const volatile uint32_t *timer, row_t *row)
+__attribute__((naked, noinline)) void flota_measure_row(const volatile uint32_t *counter, row_t *row)
 {
-    (void)timer;
+    (void)counter;
     (void)row;
     __asm__ volatile("add r2, r1, #168             \n" /* offsetof(row_t, saved) */
                      "stmia r2!, {r4-r11}          \n"
@@ -59,7 +57,7 @@ __attribute__((naked, noinline)) void flota_measure_row(const volatile uint32_t 
                      "bx lr                        \n");
 }
 
-/* Index of the first sample after a change of the timer. */
+/* Index of the first sample after a change of the counter. */
 static uint32_t change_in(const row_t *row)
 {
     uint32_t i = 1;
@@ -70,24 +68,23 @@ static uint32_t change_in(const row_t *row)
     return i;
 }
 
-/* Instructions from the first load of `before` to the first load of `after`. The timer counts down. */
+/* Instructions from the first load of `before` to the first load of `after`. */
 static uint64_t distance(void)
 {
     const uint32_t first = change_in(&before);
     const uint32_t second = change_in(&after);
-    const uint64_t ticks = before.samples[first] - after.samples[second];
 
-    return ticks * FLOTA_INSTRUCTIONS_PER_TICK + first - second;
+    return flota_counter_distance(before.samples[first], after.samples[second]) + first - second;
 }
 
-__attribute__((noinline)) static int32_t call_between_rows(invoke_t invoke, uint8_t *arena)
+__attribute__((noinline)) static int32_t call_between_rows(const volatile uint32_t *counter, invoke_t invoke,
+                                                           uint8_t *arena)
 {
-    const volatile uint32_t *timer = &FLOTA_TIMER_VALUE(FLOTA_TIMER0);
     int32_t result;
 
-    flota_measure_row(timer, &before);
+    flota_measure_row(counter, &before);
     result = invoke(arena);
-    flota_measure_row(timer, &after);
+    flota_measure_row(counter, &after);
     return result;
 }
 
@@ -124,8 +121,7 @@ __attribute__((noinline)) static int32_t measure(invoke_t invoke, uint8_t *arena
     for (volatile uint32_t *word = flota_stack_bottom; word < pointer; word++) {
         *word = PAINT;
     }
-    FLOTA_TIMER_VALUE(FLOTA_TIMER0) = 0xFFFFFFFFu;
-    result = call_between_rows(invoke, arena);
+    result = call_between_rows(flota_counter_restart(), invoke, arena);
     used = lowest_used();
     __asm__ volatile("cpsie i" ::: "memory");
     cost->instructions = distance();
@@ -136,9 +132,6 @@ __attribute__((noinline)) static int32_t measure(invoke_t invoke, uint8_t *arena
 
 void flota_measure_start(void)
 {
-    FLOTA_TIMER_RELOAD(FLOTA_TIMER0) = 0xFFFFFFFFu;
-    FLOTA_TIMER_VALUE(FLOTA_TIMER0) = 0xFFFFFFFFu;
-    FLOTA_TIMER_CONTROL(FLOTA_TIMER0) = 1u;
     (void)measure(flota_measure_empty, (uint8_t *)0, &overhead);
     overhead.instructions -= EMPTY_INSTRUCTIONS;
     lowest = flota_stack_top; /* what was there before the first painting is of earlier boots */

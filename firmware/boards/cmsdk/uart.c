@@ -15,7 +15,7 @@ void flota_uart_start(void)
 {
     FLOTA_UART_DIVIDER = 16u; /* the least there is; the emulated line has no speed */
     FLOTA_UART_CONTROL = FLOTA_UART_CONTROL_TX | FLOTA_UART_CONTROL_RX | FLOTA_UART_CONTROL_RX_INTERRUPT;
-    FLOTA_NVIC_ENABLE = 1u;
+    FLOTA_NVIC_ENABLE(FLOTA_UART_INTERRUPT_NUMBER) = 1u << FLOTA_UART_INTERRUPT_NUMBER % 32u;
 }
 
 void flota_uart_interrupt(void)
