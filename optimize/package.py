@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flota.boardlink.geometry import find_geometry
 from flota.bundle import (
     Accuracy,
     FeatureHistogram,
@@ -30,7 +31,8 @@ MODEL_FILE = "model.tflite"
 OUTPUT_NAME = "scores"
 GOLDEN_INPUTS = "golden/inputs.bin"
 GOLDEN_OUTPUTS = "golden/outputs.bin"
-AOT_BOARDS = ("qemu-mps2-an386",)
+AOT_BOARDS = {"cortex-m4f-aot": ("qemu-mps2-an386",), "cortex-m55-aot": ("qemu-mps3-an547",)}
+"""Target -> the boards whose images its bundle holds. All of them have the same core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,8 @@ def pack_tflm(model: Quantized) -> PackedTarget:
     return _pack(model, "cortex-m4f-tflm", model.tflm, requires, MODEL_FILE, {MODEL_FILE: model.model})
 
 
-def pack_aot(model: Quantized) -> PackedTarget:
-    """``cortex-m4f-aot``: C99 with a static memory plan, linked for both slots of every board, not signed yet.
+def pack_aot(model: Quantized, target: str = "cortex-m4f-aot") -> PackedTarget:
+    """``cortex-m4f-aot`` and its like: C99 with a static memory plan, linked for both slots of every board, not signed.
 
     Golden outputs and accuracy are the TFLM interpreter's, whose bytes the compiled code gives; the device replays the
     golden vectors before it runs an image.
@@ -126,10 +128,12 @@ def pack_aot(model: Quantized) -> PackedTarget:
     """
     from flota.toolchain import Compiler
 
-    compiled = compile_tflite(model.model, name=f"{model.record.model} {model.record.version}")
+    boards = AOT_BOARDS[target]
+    core = find_geometry(boards[0]).compiler.core
+    compiled = compile_tflite(model.model, name=f"{model.record.model} {model.record.version}", core=core)
     files = {f"src/{name}": data for name, data in compiled.files.items()}
     flash_bytes = 0
-    for board in AOT_BOARDS:
+    for board in boards:
         images, board_flash_bytes = _link(model, compiled, board)
         files |= images
         flash_bytes = max(flash_bytes, board_flash_bytes)
@@ -138,12 +142,12 @@ def pack_aot(model: Quantized) -> PackedTarget:
         arena_bytes=compiled.arena_bytes,
         flash_bytes=flash_bytes,
         ram_bytes=compiled.arena_bytes,
-        boards=AOT_BOARDS,
+        boards=boards,
         operators=tuple(dict.fromkeys(compiled.operators)),
     )
-    payload = f"images/{AOT_BOARDS[0]}/a.img"
+    payload = f"images/{boards[0]}/a.img"
     tools = {"arm-none-eabi-gcc": Compiler().version()}
-    return _pack(model, "cortex-m4f-aot", model.tflm, requires, payload, files, tools)
+    return _pack(model, target, model.tflm, requires, payload, files, tools)
 
 
 def _link(model: Quantized, compiled: CompiledModel, board: str) -> tuple[dict[str, bytes], int]:

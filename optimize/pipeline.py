@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -43,7 +44,11 @@ PACKERS: dict[str, Callable[[Quantized], PackedTarget]] = {
     "linux-litert": pack_litert,
     "cortex-m4f-tflm": pack_tflm,
     "cortex-m4f-aot": pack_aot,
+    "cortex-m55-aot": partial(pack_aot, target="cortex-m55-aot"),
 }
+
+DEFAULT_TARGETS = ("linux-litert", "cortex-m4f-tflm", "cortex-m4f-aot")
+"""What is made when no target is asked for."""
 
 Progress = Callable[[str], None]
 
@@ -62,7 +67,7 @@ def run(
     version: str,
     workspace: Path,
     *,
-    targets: Sequence[str] = tuple(PACKERS),
+    targets: Sequence[str] = DEFAULT_TARGETS,
     max_accuracy_loss: float | None = None,
     progress: Progress | None = None,
 ) -> OptimizeResult:

@@ -23,7 +23,7 @@ from flota.bundle import Bundle, Manifest
 from flota.messages import DeviceKind, Running
 from flota.runtimes import RuntimeFailure
 
-TARGETS = ("cortex-m4f-aot",)
+TARGETS = ("cortex-m4f-aot", "cortex-m55-aot")
 TIMEOUT_S = 20.0
 _PROBATION_MARGIN_S = 120.0
 _T = TypeVar("_T")

@@ -28,10 +28,12 @@ class Compiler(_Table):
 
     Attributes:
         cpu: Options that name the processor.
+        core: Which kernels ``optimize`` may choose for it (``optimize/compiler/cores.py``).
         shared: Folders of ``firmware/boards`` whose sources belong to this port too.
     """
 
     cpu: tuple[str, ...]
+    core: str = "portable"
     shared: tuple[str, ...] = ()
 
 

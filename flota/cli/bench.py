@@ -38,6 +38,7 @@ def command(
 
     Exit code 1 when an output differs from what it must be; the report is saved all the same.
     """
+    from flota.boardlink.geometry import find_geometry
     from hil.bench import report as reports
     from hil.bench.api import BenchRequest, bench
     from hil.bench.render import render_changes, render_report
@@ -46,7 +47,11 @@ def command(
     earlier = reports.read_report(compare) if compare is not None else None
     request = BenchRequest(name, workspace, board, bundle, version, inferences, warmup, seed)
     with _watch() as watch:
-        report = bench(request, compile_model=lambda model, name: compile_tflite(model, name=name), watch=watch)
+        report = bench(
+            request,
+            compile_model=lambda model, name: compile_tflite(model, name=name, core=find_geometry(board).compiler.core),
+            watch=watch,
+        )
     changes = reports.compare(earlier, report) if earlier is not None else ()
     path = reports.write_report(workspace / "reports", report)
     if as_json:

@@ -20,7 +20,8 @@ def command(
     name: Annotated[str, typer.Argument(help="A trained model of the zoo, such as motion.")],
     version: Annotated[str | None, typer.Option(help="Which version; default: the recipe's own.")] = None,
     target: Annotated[
-        list[str] | None, typer.Option("--target", help="Make only this target's bundle; may be given again.")
+        list[str] | None,
+        typer.Option("--target", help="Make only this target's bundle, such as cortex-m55-aot; may be given again."),
     ] = None,
     max_accuracy_loss: Annotated[
         float | None, typer.Option(min=0, max=1, help="Accuracy that int8 may lose; replaces the recipe's gate.")
@@ -39,7 +40,7 @@ def command(
             name,
             chosen,
             workspace,
-            targets=target or tuple(pipeline.PACKERS),
+            targets=target or pipeline.DEFAULT_TARGETS,
             max_accuracy_loss=max_accuracy_loss,
             progress=lambda step: status.update(f"optimize {name} {chosen}: {step}"),
         )

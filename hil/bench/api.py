@@ -124,7 +124,7 @@ def bench(request: BenchRequest, *, compile_model: CompileModel, watch: Watch = 
         _refuse_tflite(path)
         return bench_host(path, inferences=request.inferences, warmup=request.warmup, watch=watch)
     find_program(resource.program)
-    path = path or find_bundle(request.workspace, request.name, "cortex-m4f-aot", request.version)
+    path = path or find_bundle(request.workspace, request.name, resource.targets[0], request.version)
     subject = _subject(path, request, compile_model, watch)
     watch("build the firmware")
     firmware = build_firmware(request.board, request.workspace / "firmware" / request.board)
@@ -164,7 +164,7 @@ def tflite_subject(path: Path, board: str, *, compile_model: CompileModel, seed:
         subject=Subject(
             model=name,
             version=_BENCH_VERSION,
-            target="cortex-m4f-aot",
+            target=find_board(board).targets[0],
             kind="tflite",
             filename=path.name,
             sha256=sha256_hex(data),

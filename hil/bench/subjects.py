@@ -77,7 +77,7 @@ def golden_comparison(bundle: Bundle) -> Comparison:
 
 
 def mcu_subject(path: Path, board: str) -> McuSubject:
-    """The subject in the ``cortex-m4f-aot`` bundle at ``path``, for ``board``.
+    """The subject in the bundle at ``path`` (``cortex-m4f-aot``, …), for ``board``.
 
     Raises:
         StorageError, BundleError: The bundle cannot be read or is not intact.
@@ -89,7 +89,7 @@ def mcu_subject(path: Path, board: str) -> McuSubject:
     if len(held) != len(images):
         boards = ", ".join(bundle.manifest.requires.boards) or "none"
         raise BenchFailed(
-            f"{path.name} holds no image for {board}", hint=f"boards it is for: {boards}; use a cortex-m4f-aot bundle"
+            f"{path.name} holds no image for {board}", hint=f"boards it is for: {boards}; use a bundle made for it"
         )
     return McuSubject(
         subject=bundle_subject(path, bundle),

@@ -174,6 +174,7 @@ class QemuBoard:
             return ""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
+        lines = [line for line in lines if ": warning: " not in line]
         named = [line for line in lines if line.startswith("qemu")]  # a register dump follows a fatal error
         return (named or lines[-1:] or [""])[0]
 

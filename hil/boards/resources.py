@@ -71,7 +71,7 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
         ),
         "qemu-mps3-an547": EmulatedMcu(
             name="qemu-mps3-an547",
-            summary="Arm MPS3 AN547 (Cortex-M55, Helium), emulated by QEMU; instructions are counted, no time is implied",
+            summary="Arm MPS3 AN547 (Cortex-M55, Helium), emulated by QEMU; instructions are counted, no time implied",
             program="qemu-system-arm",
             machine="mps3-an547",
             cpu="Arm Cortex-M55",

@@ -70,6 +70,17 @@ def test_a_bare_tflite_file_is_compiled_and_benched(workspace: Path, capsys: pyt
 
 
 @pytest.mark.emulated
+def test_a_bare_tflite_file_is_benched_on_the_cortex_m55(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = workspace / "small.tflite"
+    model.write_bytes(small_model())
+    assert bench(workspace, str(model), *QUICK, "--board", "qemu-mps3-an547", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["outputs"]["checked"] == report["outputs"]["equal"] == 7
+    assert report["subject"]["target"] == "cortex-m55-aot"
+    assert report["figures"]["instructions"]["source"]["how"].startswith("timer at 125 instructions a tick")
+
+
+@pytest.mark.emulated
 def test_a_wrong_output_fails_and_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_bundles(tmp_path, wrong_case=3)
     assert bench(tmp_path, "small", *QUICK) == 1

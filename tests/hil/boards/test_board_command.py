@@ -101,6 +101,6 @@ def test_an_unknown_board_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_the_list_says_what_is_emulated(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["board", "list", "--json"]) == 0
     boards = {board["name"]: board["emulated"] for board in json.loads(capsys.readouterr().out)}
-    assert boards == {"qemu-mps2-an386": True, "host": False}
+    assert boards == {"qemu-mps2-an386": True, "qemu-mps3-an547": True, "host": False}
     assert run(["board", "list"]) == 0
     assert "Cortex-M4F" in capsys.readouterr().out

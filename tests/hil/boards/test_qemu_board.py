@@ -15,6 +15,7 @@ import pytest
 import serial
 
 from flota.errors import MissingTool, StorageError
+from flota.toolchain import build_firmware
 from hil.boards import QemuBoard
 from hil.boards.qemu import qemu_version
 from hil.boards.service import keep_running
@@ -147,6 +148,18 @@ def test_flash_of_another_size_is_refused_and_left_alone(tmp_path: Path, echo_el
     with pytest.raises(FlashUnusable, match="4 bytes"):
         QemuBoard(flash=flash, firmware_elf=echo_elf)
     assert flash.read_bytes() == b"mine"
+
+
+def test_a_flash_that_is_part_of_a_larger_memory_is_the_beginning_of_a_file_with_a_hole(tmp_path: Path) -> None:
+    flash = tmp_path / "flash.bin"
+    elf = build_firmware("qemu-mps3-an547", tmp_path / "firmware").elf
+    with QemuBoard("qemu-mps3-an547", flash=flash, firmware_elf=elf) as board:
+        assert board.running
+    found = flash.stat()
+    assert found.st_size == 2 << 30
+    assert found.st_blocks * 512 < 32 << 20
+    with flash.open("rb") as stream:
+        assert stream.read((16 << 20) + 1) == b"\xff" * (16 << 20) + b"\0"
 
 
 def test_a_taken_port_is_refused_before_anything_is_written(tmp_path: Path, echo_elf: Path) -> None:
