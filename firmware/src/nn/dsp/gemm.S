@@ -1,0 +1,302 @@
+/* gemm.h for Arm cores with the DSP extension. gemm_host.c is the same in C.
+ *
+ * Assembly, because fourteen values are alive in the inner loops: a compiler spills. Loads stand in chains with
+ * immediate offsets, which a Cortex-M4 pipelines: n loads take n + 1 cycles.
+ */
+        .syntax unified
+        .thumb
+        .cpu    cortex-m4
+
+/* struct flota_nn_dsp_gemm_t */
+        .equ    GEMM_WEIGHTS, 0
+        .equ    GEMM_CHANNELS, 4
+        .equ    GEMM_GROUPS, 8
+        .equ    GEMM_LAST, 12
+        .equ    GEMM_PAIRS, 16
+        .equ    GEMM_OFFSET, 20
+/* struct flota_nn_dsp_channels_t */
+        .equ    CHANNELS_MULTIPLIER, 16
+        .equ    CHANNELS_SHIFT, 32
+        .equ    CHANNELS_BYTES, 36
+
+/* Stack frame of both functions. The first five words are loaded at once for each group. */
+        .equ    CHANNELS, 0             /* of the current group */
+        .equ    REWIND, 4               /* added to both pointers, so that the first turn ends with the last step */
+        .equ    ENTRY, 8                /* where the first turn of the inner loop begins */
+        .equ    INPUT, 12               /* start of the panel or column, REWIND added */
+        .equ    WEIGHTS, 16             /* of the current group */
+        .equ    INPUT_END, 20
+        .equ    CHANNELS_END, 24
+        .equ    OUT0, 28
+        .equ    OUT1, 32
+        .equ    OFFSET, 36
+        .equ    LAST, 40
+        .equ    FRAME, 44
+
+/* sum, doubled -> int8. r9: multiplier, r10: shift - 1, r11: offset << (shift - 1); lr is scratch. Rounds to nearest
+ * in SMMLAR, then halves away from zero in the shift: see dsp_requantize. */
+        .macro  requantize sum
+        add     lr, r11, \sum, asr #31
+        smmlar  \sum, \sum, r9, lr
+        asr     \sum, \sum, r10
+        ssat    \sum, #8, \sum, asr #1
+        .endm
+
+/* Doubled sums of a pair of channels from those of the packed halfwords (odd) and of the low bytes (even). */
+        .macro  unpack even, odd
+        sub     \odd, \odd, \even
+        asr     \odd, \odd, #7
+        lsl     \even, \even, #1
+        .endm
+
+/* r8: channels of the group; loads what channel `index` needs for `requantize`. r12: offset. */
+        .macro  channel index
+        ldr     r9, [r8, #(CHANNELS_MULTIPLIER + 4 * \index)]
+    .if \index == 0
+        ldr     r10, [r8, #CHANNELS_SHIFT]
+        ldr     r12, [sp, #OFFSET]
+    .else
+        lsr     r10, r10, #8            /* shifts by a register use its low byte only */
+    .endif
+        lsl     r11, r12, r10
+        .endm
+
+/* Stores the used channels of the last group, one byte after the other. r11: how many, 1 to 3. */
+        .macro  store_some value, pointer
+        strb    \value, [\pointer], #1
+        lsr     \value, \value, #8
+        cmp     r11, #1
+        beq     1f
+        strb    \value, [\pointer], #1
+        lsr     \value, \value, #8
+        cmp     r11, #2
+        beq     1f
+        strb    \value, [\pointer], #1
+1:
+        .endm
+
+/* Common prologue. r0: gemm, r4: input, r5: bytes of input a k pair takes, r6: pairs in a turn of the inner loop less
+ * one, r7: code bytes of a step that takes one pair, r8: inner loop. */
+        .macro  prepare pair_shift, turn_pairs, code_bytes
+        ldr     r9, [r0, #GEMM_PAIRS]
+        rsb     r10, r9, #0
+        and     r10, r10, #(\turn_pairs - 1)    /* pairs the first turn leaves out */
+        mov     r11, #\code_bytes
+        mla     r8, r10, r11, r8
+        orr     r8, r8, #1
+        str     r8, [sp, #ENTRY]
+        add     r11, r4, r9, lsl #\pair_shift
+        str     r11, [sp, #INPUT_END]
+        sub     r4, r4, r10, lsl #\pair_shift
+        str     r4, [sp, #INPUT]
+        lsl     r10, r10, #3
+        rsb     r10, r10, #0
+        str     r10, [sp, #REWIND]
+        ldr     r9, [r0, #GEMM_CHANNELS]
+        str     r9, [sp, #CHANNELS]
+        ldr     r10, [r0, #GEMM_GROUPS]
+        mov     r11, #CHANNELS_BYTES
+        mla     r9, r10, r11, r9
+        str     r9, [sp, #CHANNELS_END]
+        ldr     r9, [r0, #GEMM_WEIGHTS]
+        str     r9, [sp, #WEIGHTS]
+        ldr     r9, [r0, #GEMM_OFFSET]
+        str     r9, [sp, #OFFSET]
+        ldr     r9, [r0, #GEMM_LAST]
+        str     r9, [sp, #LAST]
+        .endm
+
+/* void flota_nn_dsp_gemm_4x2(gemm, panel, out0, out1)
+ *
+ * r0 to r7: sums [channel][column]; r8, r9: weights; r10, r11: inputs; r12: panel; lr: weights' address. */
+        .section .text.flota_nn_dsp_gemm_4x2, "ax", %progbits
+        .balign 4
+        .global flota_nn_dsp_gemm_4x2
+        .type   flota_nn_dsp_gemm_4x2, %function
+        .thumb_func
+flota_nn_dsp_gemm_4x2:
+        push    {r4-r11, lr}
+        sub     sp, sp, #FRAME
+        strd    r2, r3, [sp, #OUT0]
+        mov     r4, r1
+        adr.w   r8, 2f
+        prepare 3, 8, 56
+
+        .balign 4
+gemm_4x2_group:
+        ldm     sp, {r8, r10, r11, r12, lr}
+        add     lr, lr, r10
+        ldm     r8, {r0, r2, r4, r6}
+        mov     r1, r0
+        mov     r3, r2
+        mov     r5, r4
+        mov     r7, r6
+        bx      r11
+
+        .balign 4
+2:
+    .irp step, 0, 1, 2, 3, 4, 5, 6, 7
+        ldr.w   r8, [lr, #(8 * \step)]
+        ldr.w   r9, [lr, #(8 * \step + 4)]
+        ldr.w   r10, [r12, #(8 * \step)]
+        ldr.w   r11, [r12, #(8 * \step + 4)]
+        smlad   r2, r8, r10, r2
+        smlad   r3, r8, r11, r3
+        smlad   r6, r9, r10, r6
+        smlad   r7, r9, r11, r7
+        sxtb16  r8, r8
+        sxtb16  r9, r9
+        smlad   r0, r8, r10, r0
+        smlad   r1, r8, r11, r1
+        smlad   r4, r9, r10, r4
+        smlad   r5, r9, r11, r5
+    .endr
+        ldr     r8, [sp, #INPUT_END]
+        add     r12, r12, #64
+        add     lr, lr, #64
+        cmp     r12, r8
+        bne     2b
+
+        ldr     r8, [sp, #CHANNELS]
+        str     lr, [sp, #WEIGHTS]
+        unpack  r0, r2
+        unpack  r1, r3
+        unpack  r4, r6
+        unpack  r5, r7
+        channel 0
+        requantize r0
+        requantize r1
+        channel 1
+        requantize r2
+        requantize r3
+        bfi     r0, r2, #8, #8
+        bfi     r1, r3, #8, #8
+        channel 2
+        requantize r4
+        requantize r5
+        bfi     r0, r4, #16, #8
+        bfi     r1, r5, #16, #8
+        channel 3
+        requantize r6
+        requantize r7
+        bfi     r0, r6, #24, #8
+        bfi     r1, r7, #24, #8
+
+        ldr     r11, [sp, #CHANNELS_END]
+        ldr     r9, [sp, #OUT0]
+        ldr     r10, [sp, #OUT1]
+        add     r8, r8, #CHANNELS_BYTES
+        cmp     r8, r11
+        beq     gemm_4x2_last
+        str     r0, [r9], #4
+        str     r1, [r10], #4
+        strd    r9, r10, [sp, #OUT0]
+        str     r8, [sp, #CHANNELS]
+        b       gemm_4x2_group
+
+gemm_4x2_last:
+        ldr     r11, [sp, #LAST]
+        cmp     r11, #4
+        bne     3f
+        str     r0, [r9]
+        str     r1, [r10]
+        add     sp, sp, #FRAME
+        pop     {r4-r11, pc}
+3:
+        store_some r0, r9
+        store_some r1, r10
+        add     sp, sp, #FRAME
+        pop     {r4-r11, pc}
+        .size   flota_nn_dsp_gemm_4x2, . - flota_nn_dsp_gemm_4x2
+
+/* void flota_nn_dsp_gemm_4x1_s8(gemm, column, out)
+ *
+ * r0, r2, r4, r6: sums; r1, r3, r5, r7: weights; r8, r9: inputs; r12: column; lr: weights' address. A step takes two
+ * pairs, so the code bytes of one pair are half a step's. */
+        .section .text.flota_nn_dsp_gemm_4x1_s8, "ax", %progbits
+        .balign 4
+        .global flota_nn_dsp_gemm_4x1_s8
+        .type   flota_nn_dsp_gemm_4x1_s8, %function
+        .thumb_func
+flota_nn_dsp_gemm_4x1_s8:
+        push    {r4-r11, lr}
+        sub     sp, sp, #FRAME
+        str     r2, [sp, #OUT0]
+        mov     r4, r1
+        adr.w   r8, 2f
+        prepare 1, 8, 38
+
+        .balign 4
+gemm_4x1_group:
+        ldm     sp, {r8, r10, r11, r12, lr}
+        add     lr, lr, r10
+        ldm     r8, {r0, r2, r4, r6}
+        bx      r11
+
+        .balign 4
+2:
+    .irp step, 0, 1, 2, 3
+        ldr.w   r1, [lr, #(16 * \step)]
+        ldr.w   r3, [lr, #(16 * \step + 4)]
+        ldr.w   r5, [lr, #(16 * \step + 8)]
+        ldr.w   r7, [lr, #(16 * \step + 12)]
+        ldr.w   r8, [r12, #(4 * \step)]
+        sxtb16  r9, r8, ror #8
+        sxtb16  r8, r8
+        smlad   r2, r1, r8, r2
+        smlad   r6, r3, r8, r6
+        smlad   r2, r5, r9, r2
+        smlad   r6, r7, r9, r6
+        sxtb16  r1, r1
+        sxtb16  r3, r3
+        sxtb16  r5, r5
+        sxtb16  r7, r7
+        smlad   r0, r1, r8, r0
+        smlad   r4, r3, r8, r4
+        smlad   r0, r5, r9, r0
+        smlad   r4, r7, r9, r4
+    .endr
+        ldr     r8, [sp, #INPUT_END]
+        add     r12, r12, #16
+        add     lr, lr, #64
+        cmp     r12, r8
+        bne     2b
+
+        ldr     r8, [sp, #CHANNELS]
+        str     lr, [sp, #WEIGHTS]
+        unpack  r0, r2
+        unpack  r4, r6
+        channel 0
+        requantize r0
+        channel 1
+        requantize r2
+        bfi     r0, r2, #8, #8
+        channel 2
+        requantize r4
+        bfi     r0, r4, #16, #8
+        channel 3
+        requantize r6
+        bfi     r0, r6, #24, #8
+
+        ldr     r11, [sp, #CHANNELS_END]
+        ldr     r9, [sp, #OUT0]
+        add     r8, r8, #CHANNELS_BYTES
+        cmp     r8, r11
+        beq     gemm_4x1_last
+        str     r0, [r9], #4
+        str     r9, [sp, #OUT0]
+        str     r8, [sp, #CHANNELS]
+        b       gemm_4x1_group
+
+gemm_4x1_last:
+        ldr     r11, [sp, #LAST]
+        cmp     r11, #4
+        bne     3f
+        str     r0, [r9]
+        add     sp, sp, #FRAME
+        pop     {r4-r11, pc}
+3:
+        store_some r0, r9
+        add     sp, sp, #FRAME
+        pop     {r4-r11, pc}
+        .size   flota_nn_dsp_gemm_4x1_s8, . - flota_nn_dsp_gemm_4x1_s8
