@@ -14,7 +14,7 @@ from optimize.compiler.cores import CORES, PORTABLE, find_core
 from optimize.compiler.emit import emit_model
 from optimize.compiler.host import build_host_library
 from optimize.compiler.ir import Graph
-from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Kernel, LookupCall
+from optimize.compiler.kernels import Kernel
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.passes import run_passes
 from optimize.compiler.reader import read_tflite
@@ -94,12 +94,6 @@ def _kernel_sources(graph: Graph) -> tuple[str, ...]:
 
 def _weight_bytes(graph: Graph) -> int:
     """Bytes of all constants: weights, biases, multipliers, shifts, tables, constant operands."""
-    total = 0
-    for op in graph.ops:
-        call = op.payload
-        if isinstance(call, ConvCall | DepthwiseCall | FullyConnectedCall):
-            total += len(call.weights) + 4 * len(call.bias or ()) + 5 * len(call.requantize.multipliers)
-        elif isinstance(call, LookupCall):
-            total += len(call.table)
+    calls = sum(op.payload.constant_bytes for op in graph.ops if isinstance(op.payload, Kernel))
     owners = {graph.storage(i) for op in graph.ops for i in op.inputs}
-    return total + sum(len(graph.tensors[owner].data or b"") for owner in owners)
+    return calls + sum(len(graph.tensors[owner].data or b"") for owner in owners)

@@ -33,6 +33,14 @@ class Kernel:
     MORE_SOURCES: ClassVar[tuple[str, ...]] = ()
     """Further files to link with it."""
 
+    HEADER: ClassVar[str] = "flota/nn.h"
+    """The header that declares it, relative to ``firmware/include``."""
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of weights, biases, factors and tables in flash, without the fixed parameters."""
+        return 0
+
     def __init_subclass__(cls) -> None:
         """Refuse a class for another C file that inherits the overlaps proven for its parent's."""
         if "SOURCE" in vars(cls) and "lead" not in vars(cls) and cls.lead is not Kernel.lead:
@@ -116,6 +124,10 @@ class Requantize:
     clamp: tuple[int, int]
 
 
+def _weighted_bytes(call: ConvCall | DepthwiseCall | FullyConnectedCall) -> int:
+    return len(call.weights) + 4 * len(call.bias or ()) + 5 * len(call.requantize.multipliers)
+
+
 @dataclass(frozen=True, slots=True)
 class ConvCall(Kernel):
     """Weights [out_c][kh][kw][group_channels]."""
@@ -131,12 +143,18 @@ class ConvCall(Kernel):
     weights: bytes
     bias: tuple[int, ...] | None
 
+<<<<<<< HEAD
     def lead(self, operand: int) -> int | None:
         """Every value reads its window in its group's channels, then is written."""
         groups = self.input.channels // self.group_channels
         per_group = self.output.channels // groups
         channels = np.repeat(np.arange(groups, dtype=np.int64) * self.group_channels, per_group)
         return window_lead(self.input, self.output, self.window, channels)
+=======
+    @property
+    def constant_bytes(self) -> int:
+        return _weighted_bytes(self)
+>>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +170,16 @@ class DepthwiseCall(Kernel):
     weights: bytes
     bias: tuple[int, ...] | None
 
+<<<<<<< HEAD
     def lead(self, operand: int) -> int | None:
         """Every value reads its window in one channel, then is written."""
         channels = np.arange(self.output.channels, dtype=np.int64) * self.input.channels // self.output.channels
         return window_lead(self.input, self.output, self.window, channels)
+=======
+    @property
+    def constant_bytes(self) -> int:
+        return _weighted_bytes(self)
+>>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +195,15 @@ class FullyConnectedCall(Kernel):
     weights: bytes
     bias: tuple[int, ...] | None
 
+<<<<<<< HEAD
     def lead(self, operand: int) -> int | None:
         """Every value reads all features of its batch, then is written."""
         return element_lead(np.repeat(np.arange(self.batches, dtype=np.int64) * self.in_features, self.out_features))
+=======
+    @property
+    def constant_bytes(self) -> int:
+        return _weighted_bytes(self)
+>>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,9 +344,15 @@ class LookupCall(Kernel):
     count: int
     table: tuple[int, ...]
 
+<<<<<<< HEAD
     def lead(self, operand: int) -> int | None:
         """Every value is read, then written in its place."""
         return 0
+=======
+    @property
+    def constant_bytes(self) -> int:
+        return len(self.table)
+>>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from optimize.compiler.emit.operators import Code, Operands, emit_operator
 from optimize.compiler.emit.text import byte_array, shape_text
 from optimize.compiler.ir import Graph
+from optimize.compiler.kernels import Kernel
 from optimize.compiler.layout import Layout, Placement
 
 
@@ -55,6 +56,7 @@ def emit_model(graph: Graph, layout: Layout, name: str) -> dict[str, bytes]:
         "guard": re.sub(r"\W", "_", name, flags=re.ASCII).upper(),
         "arena_bytes": layout.arena_bytes,
         "plan": [_plan_row(graph, placement) for placement in layout.placements],
+        "headers": sorted({op.payload.HEADER for op in graph.ops if isinstance(op.payload, Kernel)}),
         "constants": _constant_inputs(graph),
         "steps": [_step(graph, layout, step) for step in range(len(graph.ops))],
         "inputs": [_slot(graph, offsets, index) for index in graph.inputs],

@@ -5,7 +5,7 @@
  */
         .syntax unified
         .thumb
-        .cpu    cortex-m4
+        .arch   armv7e-m
 
 /* struct flota_nn_dsp_gemm_t */
         .equ    GEMM_WEIGHTS, 0

@@ -1,0 +1,68 @@
+/* Kernels for Arm cores with the DSP extension: what generated model code calls in place of nn.h's.
+ *
+ * The same values as nn.h's kernels, from weights packed at compile time (optimize/compiler/dsp_packing.py). `scratch`
+ * is 4-byte aligned working memory that overlaps nothing else.
+ */
+#ifndef FLOTA_NN_DSP_KERNELS_H
+#define FLOTA_NN_DSP_KERNELS_H
+
+#include "flota/nn.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Four output channels. */
+typedef struct {
+    int32_t bias[4];       /* channel 0, 256 * channel 1 + channel 0, the same for channels 2 and 3; modulo 2^32 */
+    int32_t multiplier[4]; /* in [2^30, 2^31) */
+    uint8_t shift[4];      /* right shift after the multiplication, less one: 0..22 */
+} flota_nn_dsp_channels_t;
+
+/* A matrix of weights and what becomes of its products; see src/nn/dsp/gemm.h. */
+typedef struct {
+    const uint32_t *weights;                 /* [group of 4 channels][k pair][2]: channels 0 and 1, channels 2 and 3 */
+    const flota_nn_dsp_channels_t *channels; /* [groups] */
+    int32_t groups;                          /* of four output channels, the last perhaps partly used */
+    int32_t last_channels;                   /* used channels of the last group: 1..4 */
+    int32_t pairs;                           /* pairs of inputs each channel sums over */
+    int32_t offset;                          /* 2 * output zero point + 1 */
+    int8_t min, max;                         /* clamp of the stored value */
+} flota_nn_dsp_gemm_t;
+
+/* Convolution whose groups see all input channels. Output pixels are made two at a time, in row-major order. */
+typedef struct {
+    flota_nn_image_t input, output;
+    flota_nn_window_t window;
+    int32_t run_bytes;    /* bytes the window touches without a gap: a row of it, or one tap where it is dilated */
+    int32_t runs_per_row; /* 1, or window.width */
+    int8_t zero;          /* the input's zero point, which stands for what lies outside the image */
+    flota_nn_dsp_gemm_t gemm;
+} flota_nn_dsp_conv_t;
+
+/* Bytes of scratch: 8 * gemm.pairs, plus run_bytes and output.channels, each rounded up to a multiple of 4. */
+void flota_nn_dsp_conv_s8(const flota_nn_dsp_conv_t *conv, const int8_t *input, int8_t *output, uint8_t *scratch);
+
+/* A 1x1 convolution with stride 1. `pixels` counts all of the batch. Scratch as above, without run_bytes. */
+typedef struct {
+    int32_t pixels, in_channels, out_channels;
+    flota_nn_dsp_gemm_t gemm;
+} flota_nn_dsp_pointwise_t;
+
+void flota_nn_dsp_pointwise_s8(const flota_nn_dsp_pointwise_t *conv, const int8_t *input, int8_t *output,
+                               uint8_t *scratch);
+
+/* Scratch: in_features rounded up to a multiple of 4 where it is none, else none. */
+typedef struct {
+    int32_t batches, in_features, out_features;
+    flota_nn_dsp_gemm_t gemm;
+} flota_nn_dsp_fully_connected_t;
+
+void flota_nn_dsp_fully_connected_s8(const flota_nn_dsp_fully_connected_t *fc, const int8_t *input, int8_t *output,
+                                     uint8_t *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,125 @@
+"""Kernel calls of ``firmware/src/nn/dsp``: Arm cores with the DSP extension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from optimize.compiler.kernels import Image, Kernel, Window
+
+WORD_BYTES = 4
+CHANNELS_BYTES = 36
+"""sizeof(flota_nn_dsp_channels_t)"""
+
+
+def words(size: int) -> int:
+    """``size`` bytes, rounded up to whole words."""
+    return -(-size // WORD_BYTES) * WORD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelGroup:
+    """Four output channels; see flota_nn_dsp_channels_t. Biases are taken modulo 2**32."""
+
+    bias: tuple[int, int, int, int]
+    multiplier: tuple[int, int, int, int]
+    shift: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm:
+    """Packed weights and what becomes of the sums; see flota_nn_dsp_gemm_t.
+
+    ``weights`` are little-endian words [group][pair][2].
+    """
+
+    weights: bytes
+    groups: tuple[ChannelGroup, ...]
+    channels: int
+    pairs: int
+    output_zero: int
+    clamp: tuple[int, int]
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return len(self.weights) + CHANNELS_BYTES * len(self.groups)
+
+    @property
+    def panel_bytes(self) -> int:
+        """Scratch for two columns of inputs."""
+        return 2 * WORD_BYTES * self.pairs
+
+
+@dataclass(frozen=True, slots=True)
+class DspConvCall(Kernel):
+    """A convolution by way of a panel of two output pixels."""
+
+    SOURCE: ClassVar[str] = "src/nn/dsp/conv.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S",)
+    HEADER: ClassVar[str] = "flota/nn_dsp.h"
+    input: Image
+    output: Image
+    window: Window
+    run_bytes: int
+    runs_per_row: int
+    input_zero: int
+    gemm: Gemm
+
+    @property
+    def constant_bytes(self) -> int:
+        return self.gemm.constant_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.gemm.panel_bytes + words(self.run_bytes) + words(self.output.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class DspPointwiseCall(Kernel):
+    """A 1x1 convolution with stride 1 over all pixels of the batch."""
+
+    SOURCE: ClassVar[str] = "src/nn/dsp/pointwise.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S",)
+    HEADER: ClassVar[str] = "flota/nn_dsp.h"
+    pixels: int
+    in_channels: int
+    out_channels: int
+    gemm: Gemm
+
+    @property
+    def constant_bytes(self) -> int:
+        return self.gemm.constant_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.gemm.panel_bytes + words(self.out_channels)
+
+    def lead(self, operand: int) -> int | None:
+        """Two pixels are copied to the panel before two are written; the last step reads nothing later."""
+        before_last = (self.pixels - 1) // 2 * 2
+        if before_last == 0:
+            return -self.pixels * self.out_channels
+        growth = self.out_channels - self.in_channels
+        return growth * (before_last if growth > 0 else 2)
+
+
+@dataclass(frozen=True, slots=True)
+class DspFullyConnectedCall(Kernel):
+    """A matrix times ``batches`` vectors."""
+
+    SOURCE: ClassVar[str] = "src/nn/dsp/fully_connected.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S",)
+    HEADER: ClassVar[str] = "flota/nn_dsp.h"
+    batches: int
+    in_features: int
+    out_features: int
+    gemm: Gemm
+
+    @property
+    def constant_bytes(self) -> int:
+        return self.gemm.constant_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        return words(self.in_features) if self.in_features % 4 else 0
