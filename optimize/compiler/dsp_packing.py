@@ -1,4 +1,4 @@
-"""Weights, biases and factors in the form that ``firmware/src/nn/dsp/gemm.S`` multiplies; None where that is impossible.
+"""Weights, biases and factors in the form that ``firmware/src/nn/dsp/gemm.S`` multiplies.
 
 Two channels share a halfword, 256 * w1 + w0 (see gemm.h). That is exact when every such value fits a halfword and the
 sum of the odd channel stays under 2**23, which is proven here for every possible input.
@@ -6,12 +6,14 @@ sum of the odd channel stays under 2**23, which is proven here for every possibl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from optimize.compiler.fixed_point import multiply, wrap32
 from optimize.compiler.kernels import Requantize
-from optimize.compiler.kernels_dsp import ChannelGroup, Gemm
+from optimize.compiler.kernels_dsp import Factors, Four, Gemm
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -34,25 +36,32 @@ def run_order(length: int) -> list[int]:
 def pack_gemm(
     weights: Array, bias: tuple[int, ...] | None, input_offset: int, requantize: Requantize, order: list[int]
 ) -> Gemm | None:
-    """Pack ``weights`` [channels][inputs]; ``order`` gives the inputs in the order of the kernel's pairs.
+    """Pack ``weights`` [channels][inputs]; ``order`` gives the inputs in the order of the kernel's pairs, -1 a zero.
 
+    None where the kernel would not be exact: a factor or a sum is out of its range, or -128 meets a negative weight.
     ``input_offset`` is minus the input's zero point; it goes into the biases.
     """
-    channels = len(weights)
-    padded = np.zeros((-(-channels // GROUP) * GROUP, weights.shape[1] + 1), np.int64)
+    channels, rows = len(weights), -(-len(weights) // GROUP) * GROUP
+    padded = np.zeros((rows, weights.shape[1] + 1), np.int64)
     padded[:channels, :-1] = weights
-    biases = np.zeros(len(padded), np.int64)
+    biases = np.zeros(rows, np.int64)
     biases[:channels] = weights.sum(axis=1) * input_offset + (0 if bias is None else np.array(bias, np.int64))
     low, high = _sum_range(padded, biases)
-    factors = _factors(requantize, channels, padded, biases, low, high)
+    pairs = _factors(requantize, channels, padded, biases, low, high)
     words = _packed_words(padded[:, order])
-    if factors is None or words is None or not _sums_fit(low, high):
+    if pairs is None or words is None or not _sums_fit(low, high):
         return None
-    groups = tuple(
-        ChannelGroup(_group_bias(biases[i : i + GROUP]), *(_four(row[i : i + GROUP]) for row in factors))
-        for i in range(0, len(padded), GROUP)
+    pairs += pairs[:1] * (rows - channels)
+    starts = range(0, rows, GROUP)
+    return Gemm(
+        weights=words,
+        biases=tuple(_group_bias(biases[i : i + GROUP]) for i in starts),
+        factors=_shared([_group_factors(pairs[i : i + GROUP]) for i in starts]),
+        channels=channels,
+        pairs=len(order) // 2,
+        output_zero=requantize.offset,
+        clamp=requantize.clamp,
     )
-    return Gemm(words, groups, channels, len(order) // 2, requantize.offset, requantize.clamp)
 
 
 def _sum_range(weights: Array, biases: Array) -> tuple[Array, Array]:
@@ -68,20 +77,26 @@ def _sums_fit(low: Array, high: Array) -> bool:
 
 def _factors(
     requantize: Requantize, channels: int, weights: Array, biases: Array, low: Array, high: Array
-) -> tuple[list[int], list[int]] | None:
-    """(multipliers, shifts - 1) of all channels. Clears ``weights`` and ``biases`` of a channel that is always zero."""
-    step = int(len(requantize.multipliers) > 1)
-    multipliers, shifts = [1 << 30] * len(weights), [0] * len(weights)
+) -> list[tuple[int, int]] | None:
+    """(multiplier, right shift) of the channels; rewrites a channel that has one value for all inputs."""
+    factors = []
     for channel in range(channels):
-        multiplier, right = requantize.multipliers[channel * step], -requantize.shifts[channel * step]
-        if multiplier == 0 or max(abs(low[channel]), abs(high[channel])) < 1 << (right - 1 if right > 0 else 0):
-            # The factor is below 2**-right, so every sum rounds to zero.
-            weights[channel], biases[channel], low[channel], high[channel] = 0, 0, 0, 0
-        elif multiplier < 1 << 30 or not LEAST_SHIFT <= right <= MOST_SHIFT:
+        multiplier, shift = requantize.of(channel)
+        least, most = (_value(requantize, int(reach[channel]), multiplier, shift) for reach in (low, high))
+        if shift <= 0 and least == most:
+            # Half of half of 4 * (value - offset), whatever the inputs are.
+            weights[channel], multiplier, shift = 0, 1 << 30, -1
+            biases[channel] = low[channel] = high[channel] = 4 * (least - requantize.offset)
+        elif multiplier < 1 << 30 or not LEAST_SHIFT <= -shift <= MOST_SHIFT:
             return None
-        else:
-            multipliers[channel], shifts[channel] = multiplier, right - 1
-    return multipliers, shifts
+        factors.append((multiplier, -shift))
+    return factors
+
+
+def _value(requantize: Requantize, total: int, multiplier: int, shift: int) -> int:
+    """The stored output for a sum."""
+    least, most = requantize.clamp
+    return min(max(requantize.offset + multiply(total, multiplier, shift), least), most)
 
 
 def _packed_words(ordered: Array) -> bytes | None:
@@ -94,11 +109,19 @@ def _packed_words(ordered: Array) -> bytes | None:
     return words.transpose(0, 2, 1).astype("<u4").tobytes()
 
 
-def _group_bias(bias: Array) -> tuple[int, int, int, int]:
+def _group_bias(bias: Array) -> Four:
     mixed = (bias[0], 256 * bias[1] + bias[0], bias[2], 256 * bias[3] + bias[2])
-    return _four([(int(value) + (1 << 31)) % (1 << 32) - (1 << 31) for value in mixed])
+    return _four(wrap32(int(value)) for value in mixed)
 
 
-def _four(values: Any) -> tuple[int, int, int, int]:
-    a, b, c, d = (int(value) for value in values)
+def _group_factors(pairs: list[tuple[int, int]]) -> Factors:
+    return Factors(_four(multiplier for multiplier, _ in pairs), _four(shift - 1 for _, shift in pairs))
+
+
+def _shared(factors: list[Factors]) -> tuple[Factors, ...]:
+    return tuple(factors[:1] if len(set(factors)) == 1 else factors)
+
+
+def _four(values: Iterable[int]) -> Four:
+    a, b, c, d = values
     return a, b, c, d

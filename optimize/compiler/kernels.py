@@ -123,6 +123,11 @@ class Requantize:
     offset: int
     clamp: tuple[int, int]
 
+    def of(self, channel: int) -> tuple[int, int]:
+        """(multiplier, shift) of an output channel."""
+        index = channel if len(self.multipliers) > 1 else 0
+        return self.multipliers[index], self.shifts[index]
+
 
 def _weighted_bytes(call: ConvCall | DepthwiseCall | FullyConnectedCall) -> int:
     return len(call.weights) + 4 * len(call.bias or ()) + 5 * len(call.requantize.multipliers)
@@ -153,6 +158,7 @@ class ConvCall(Kernel):
 =======
     @property
     def constant_bytes(self) -> int:
+        """Bytes in flash."""
         return _weighted_bytes(self)
 >>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 
@@ -178,6 +184,7 @@ class DepthwiseCall(Kernel):
 =======
     @property
     def constant_bytes(self) -> int:
+        """Bytes in flash."""
         return _weighted_bytes(self)
 >>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 
@@ -202,6 +209,7 @@ class FullyConnectedCall(Kernel):
 =======
     @property
     def constant_bytes(self) -> int:
+        """Bytes in flash."""
         return _weighted_bytes(self)
 >>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 
@@ -351,6 +359,7 @@ class LookupCall(Kernel):
 =======
     @property
     def constant_bytes(self) -> int:
+        """Bytes in flash."""
         return len(self.table)
 >>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from optimize.compiler.kernels import Image, Kernel, Window
 
 WORD_BYTES = 4
-CHANNELS_BYTES = 36
-"""sizeof(flota_nn_dsp_channels_t)"""
+FACTORS_BYTES = 20
+"""sizeof(flota_nn_dsp_factors_t)"""
 
 
 def words(size: int) -> int:
@@ -17,24 +17,28 @@ def words(size: int) -> int:
     return -(-size // WORD_BYTES) * WORD_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelGroup:
-    """Four output channels; see flota_nn_dsp_channels_t. Biases are taken modulo 2**32."""
+Four = tuple[int, int, int, int]
 
-    bias: tuple[int, int, int, int]
-    multiplier: tuple[int, int, int, int]
-    shift: tuple[int, int, int, int]
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Of four output channels; see flota_nn_dsp_factors_t."""
+
+    multiplier: Four
+    shift: Four
 
 
 @dataclass(frozen=True, slots=True)
 class Gemm:
     """Packed weights and what becomes of the sums; see flota_nn_dsp_gemm_t.
 
-    ``weights`` are little-endian words [group][pair][2].
+    ``weights`` are little-endian words [group][pair][2]; ``biases`` are modulo 2**32; one entry of ``factors`` stands
+    for all groups where these agree.
     """
 
     weights: bytes
-    groups: tuple[ChannelGroup, ...]
+    biases: tuple[Four, ...]
+    factors: tuple[Factors, ...]
     channels: int
     pairs: int
     output_zero: int
@@ -43,7 +47,7 @@ class Gemm:
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
-        return len(self.weights) + CHANNELS_BYTES * len(self.groups)
+        return len(self.weights) + 4 * WORD_BYTES * len(self.biases) + FACTORS_BYTES * len(self.factors)
 
     @property
     def panel_bytes(self) -> int:
@@ -68,10 +72,12 @@ class DspConvCall(Kernel):
 
     @property
     def constant_bytes(self) -> int:
+        """Bytes in flash."""
         return self.gemm.constant_bytes
 
     @property
     def scratch_bytes(self) -> int:
+        """As nn_dsp.h asks."""
         return self.gemm.panel_bytes + words(self.run_bytes) + words(self.output.channels)
 
 
@@ -89,10 +95,12 @@ class DspPointwiseCall(Kernel):
 
     @property
     def constant_bytes(self) -> int:
+        """Bytes in flash."""
         return self.gemm.constant_bytes
 
     @property
     def scratch_bytes(self) -> int:
+        """As nn_dsp.h asks."""
         return self.gemm.panel_bytes + words(self.out_channels)
 
     def lead(self, operand: int) -> int | None:
@@ -118,8 +126,10 @@ class DspFullyConnectedCall(Kernel):
 
     @property
     def constant_bytes(self) -> int:
+        """Bytes in flash."""
         return self.gemm.constant_bytes
 
     @property
     def scratch_bytes(self) -> int:
+        """As nn_dsp.h asks."""
         return words(self.in_features) if self.in_features % 4 else 0

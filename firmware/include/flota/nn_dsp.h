@@ -12,22 +12,24 @@
 extern "C" {
 #endif
 
-/* Four output channels. */
+/* What the sums of four output channels are multiplied with. */
 typedef struct {
-    int32_t bias[4];       /* channel 0, 256 * channel 1 + channel 0, the same for channels 2 and 3; modulo 2^32 */
     int32_t multiplier[4]; /* in [2^30, 2^31) */
     uint8_t shift[4];      /* right shift after the multiplication, less one: 0..22 */
-} flota_nn_dsp_channels_t;
+} flota_nn_dsp_factors_t;
 
-/* A matrix of weights and what becomes of its products; see src/nn/dsp/gemm.h. */
+/* A matrix of weights and what becomes of its products; see src/nn/dsp/gemm.h. Channels come in groups of four, of which
+ * the last may be used in part. */
 typedef struct {
-    const uint32_t *weights;                 /* [group of 4 channels][k pair][2]: channels 0 and 1, channels 2 and 3 */
-    const flota_nn_dsp_channels_t *channels; /* [groups] */
-    int32_t groups;                          /* of four output channels, the last perhaps partly used */
-    int32_t last_channels;                   /* used channels of the last group: 1..4 */
-    int32_t pairs;                           /* pairs of inputs each channel sums over */
-    int32_t offset;                          /* 2 * output zero point + 1 */
-    int8_t min, max;                         /* clamp of the stored value */
+    const uint32_t *weights;               /* [group][k pair][2]: channels 0 and 1, channels 2 and 3 */
+    const int32_t *bias;                   /* [group][4]: channel 0, 256 * channel 1 + channel 0, and so on; mod 2^32 */
+    const flota_nn_dsp_factors_t *factors; /* of each group, or of all */
+    int32_t factors_stride;                /* bytes from the factors of one group to the next; 0: all share them */
+    int32_t groups;
+    int32_t last_channels; /* used channels of the last group: 1..4 */
+    int32_t pairs;         /* pairs of inputs each channel sums over */
+    int32_t offset;        /* 2 * output zero point + 1 */
+    int8_t min, max;       /* clamp of the stored value */
 } flota_nn_dsp_gemm_t;
 
 /* Convolution whose groups see all input channels. Output pixels are made two at a time, in row-major order. */

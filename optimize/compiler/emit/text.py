@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 WIDTH = 116
 
 
-def number_array(c_type: str, name: str, values: Sequence[int]) -> str:
+def number_array(c_type: str, name: str, values: Sequence[int], write: Callable[[int], str] = str) -> str:
     """A constant array, wrapped at ``WIDTH`` columns."""
-    return f"static const {c_type} {name}[{len(values)}] = {{\n{_wrap(map(str, values))}\n}};\n"
+    return f"static const {c_type} {name}[{len(values)}] = {{\n{_wrap(map(write, values))}\n}};\n"
 
 
 def byte_array(name: str, data: bytes) -> str:

@@ -61,8 +61,7 @@ def _as_panels(call: ConvCall) -> Kernel | None:
     run = width * call.input.channels if dense else call.input.channels
     runs = height * width * call.input.channels // run
     within = run_order(run)
-    missing = height * width * call.input.channels  # the column of zeros behind all inputs
-    order = [start * run + place if place >= 0 else missing for start in range(runs) for place in within]
+    order = [start * run + place if place >= 0 else -1 for start in range(runs) for place in within]
     gemm = pack_gemm(_matrix(call), call.bias, call.input_offset, call.requantize, order)
     if gemm is None:
         return None
@@ -82,7 +81,7 @@ def choose_fully_connected(call: FullyConnectedCall) -> Kernel | None:
     filled = -(-call.in_features // 4) * 4
     order = [place if place < call.in_features else -1 for place in run_order(filled)]
     gemm = pack_gemm(_matrix(call), call.bias, call.input_offset, call.requantize, order)
-    return gemm and DspFullyConnectedCall(call.batches, call.in_features, call.out_features, gemm)
+    return None if gemm is None else DspFullyConnectedCall(call.batches, call.in_features, call.out_features, gemm)
 
 
 def _matrix(call: ConvCall | FullyConnectedCall) -> Array:

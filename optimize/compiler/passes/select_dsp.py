@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from optimize.compiler.ir import Graph, Op
-from optimize.compiler.kernels import KernelCall
+from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Kernel
+from optimize.compiler.passes.choose_gemm import choose_conv, choose_fully_connected
 
 
 def select_dsp(graph: Graph) -> Graph:
@@ -27,5 +28,8 @@ def _select(op: Op) -> Op:
     return op
 
 
-CHOICES: dict[type, tuple[Callable[[Any], KernelCall | None], ...]] = {}
+CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
+    ConvCall: (choose_conv,),
+    FullyConnectedCall: (choose_fully_connected,),
+}
 """Portable call -> what may replace it, best first."""

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fixed_point.h"
+#include "../fixed_point.h"
 
 /* Unaligned loads and stores; one LDR or STR on these cores. */
 static inline uint32_t dsp_load32(const void *from)

@@ -7,31 +7,34 @@
         .thumb
         .arch   armv7e-m
 
-/* struct flota_nn_dsp_gemm_t */
+/* flota_nn_dsp_gemm_t */
         .equ    GEMM_WEIGHTS, 0
-        .equ    GEMM_CHANNELS, 4
-        .equ    GEMM_GROUPS, 8
-        .equ    GEMM_LAST, 12
-        .equ    GEMM_PAIRS, 16
-        .equ    GEMM_OFFSET, 20
-/* struct flota_nn_dsp_channels_t */
-        .equ    CHANNELS_MULTIPLIER, 16
-        .equ    CHANNELS_SHIFT, 32
-        .equ    CHANNELS_BYTES, 36
+        .equ    GEMM_BIAS, 4
+        .equ    GEMM_FACTORS, 8
+        .equ    GEMM_FACTORS_STRIDE, 12
+        .equ    GEMM_GROUPS, 16
+        .equ    GEMM_LAST, 20
+        .equ    GEMM_PAIRS, 24
+        .equ    GEMM_OFFSET, 28
+/* flota_nn_dsp_factors_t */
+        .equ    FACTORS_MULTIPLIER, 0
+        .equ    FACTORS_SHIFT, 16
 
 /* Stack frame of both functions. The first five words are loaded at once for each group. */
-        .equ    CHANNELS, 0             /* of the current group */
+        .equ    BIAS, 0                 /* of the current group */
         .equ    REWIND, 4               /* added to both pointers, so that the first turn ends with the last step */
         .equ    ENTRY, 8                /* where the first turn of the inner loop begins */
-        .equ    INPUT, 12               /* start of the panel or column, REWIND added */
+        .equ    INPUT, 12               /* start of the panel or column, rewound */
         .equ    WEIGHTS, 16             /* of the current group */
         .equ    INPUT_END, 20
-        .equ    CHANNELS_END, 24
-        .equ    OUT0, 28
-        .equ    OUT1, 32
-        .equ    OFFSET, 36
-        .equ    LAST, 40
-        .equ    FRAME, 44
+        .equ    FACTORS, 24             /* of the current group */
+        .equ    FACTORS_STRIDE, 28
+        .equ    BIAS_END, 32
+        .equ    OUT0, 36
+        .equ    OUT1, 40
+        .equ    OFFSET, 44
+        .equ    LAST, 48
+        .equ    FRAME, 52
 
 /* sum, doubled -> int8. r9: multiplier, r10: shift - 1, r11: offset << (shift - 1); lr is scratch. Rounds to nearest
  * in SMMLAR, then halves away from zero in the shift: see dsp_requantize. */
@@ -49,11 +52,11 @@
         lsl     \even, \even, #1
         .endm
 
-/* r8: channels of the group; loads what channel `index` needs for `requantize`. r12: offset. */
+/* r8: factors of the group; loads what channel `index` needs for `requantize`. r12: offset. */
         .macro  channel index
-        ldr     r9, [r8, #(CHANNELS_MULTIPLIER + 4 * \index)]
+        ldr     r9, [r8, #(FACTORS_MULTIPLIER + 4 * \index)]
     .if \index == 0
-        ldr     r10, [r8, #CHANNELS_SHIFT]
+        ldr     r10, [r8, #FACTORS_SHIFT]
         ldr     r12, [sp, #OFFSET]
     .else
         lsr     r10, r10, #8            /* shifts by a register use its low byte only */
@@ -92,12 +95,15 @@
         lsl     r10, r10, #3
         rsb     r10, r10, #0
         str     r10, [sp, #REWIND]
-        ldr     r9, [r0, #GEMM_CHANNELS]
-        str     r9, [sp, #CHANNELS]
+        ldr     r9, [r0, #GEMM_BIAS]
+        str     r9, [sp, #BIAS]
         ldr     r10, [r0, #GEMM_GROUPS]
-        mov     r11, #CHANNELS_BYTES
-        mla     r9, r10, r11, r9
-        str     r9, [sp, #CHANNELS_END]
+        add     r9, r9, r10, lsl #4
+        str     r9, [sp, #BIAS_END]
+        ldr     r9, [r0, #GEMM_FACTORS]
+        str     r9, [sp, #FACTORS]
+        ldr     r9, [r0, #GEMM_FACTORS_STRIDE]
+        str     r9, [sp, #FACTORS_STRIDE]
         ldr     r9, [r0, #GEMM_WEIGHTS]
         str     r9, [sp, #WEIGHTS]
         ldr     r9, [r0, #GEMM_OFFSET]
@@ -126,7 +132,8 @@ flota_nn_dsp_gemm_4x2:
 gemm_4x2_group:
         ldm     sp, {r8, r10, r11, r12, lr}
         add     lr, lr, r10
-        ldm     r8, {r0, r2, r4, r6}
+        ldm     r8!, {r0, r2, r4, r6}
+        str     r8, [sp, #BIAS]
         mov     r1, r0
         mov     r3, r2
         mov     r5, r4
@@ -157,7 +164,7 @@ gemm_4x2_group:
         cmp     r12, r8
         bne     2b
 
-        ldr     r8, [sp, #CHANNELS]
+        ldr     r8, [sp, #FACTORS]
         str     lr, [sp, #WEIGHTS]
         unpack  r0, r2
         unpack  r1, r3
@@ -182,16 +189,18 @@ gemm_4x2_group:
         bfi     r0, r6, #24, #8
         bfi     r1, r7, #24, #8
 
-        ldr     r11, [sp, #CHANNELS_END]
+        ldr     r11, [sp, #FACTORS_STRIDE]
+        ldr     r12, [sp, #BIAS]
+        ldr     lr, [sp, #BIAS_END]
         ldr     r9, [sp, #OUT0]
         ldr     r10, [sp, #OUT1]
-        add     r8, r8, #CHANNELS_BYTES
-        cmp     r8, r11
+        cmp     r12, lr
         beq     gemm_4x2_last
+        add     r8, r8, r11
+        str     r8, [sp, #FACTORS]
         str     r0, [r9], #4
         str     r1, [r10], #4
         strd    r9, r10, [sp, #OUT0]
-        str     r8, [sp, #CHANNELS]
         b       gemm_4x2_group
 
 gemm_4x2_last:
@@ -230,7 +239,8 @@ flota_nn_dsp_gemm_4x1_s8:
 gemm_4x1_group:
         ldm     sp, {r8, r10, r11, r12, lr}
         add     lr, lr, r10
-        ldm     r8, {r0, r2, r4, r6}
+        ldm     r8!, {r0, r2, r4, r6}
+        str     r8, [sp, #BIAS]
         bx      r11
 
         .balign 4
@@ -262,7 +272,7 @@ gemm_4x1_group:
         cmp     r12, r8
         bne     2b
 
-        ldr     r8, [sp, #CHANNELS]
+        ldr     r8, [sp, #FACTORS]
         str     lr, [sp, #WEIGHTS]
         unpack  r0, r2
         unpack  r4, r6
@@ -278,14 +288,16 @@ gemm_4x1_group:
         requantize r6
         bfi     r0, r6, #24, #8
 
-        ldr     r11, [sp, #CHANNELS_END]
+        ldr     r11, [sp, #FACTORS_STRIDE]
+        ldr     r12, [sp, #BIAS]
+        ldr     lr, [sp, #BIAS_END]
         ldr     r9, [sp, #OUT0]
-        add     r8, r8, #CHANNELS_BYTES
-        cmp     r8, r11
+        cmp     r12, lr
         beq     gemm_4x1_last
+        add     r8, r8, r11
+        str     r8, [sp, #FACTORS]
         str     r0, [r9], #4
         str     r9, [sp, #OUT0]
-        str     r8, [sp, #CHANNELS]
         b       gemm_4x1_group
 
 gemm_4x1_last:

@@ -7,7 +7,7 @@
  * every pair fits a halfword and that no sum of an odd channel reaches 2^23.
  *
  * The input's zero point is folded into the biases. Results are saturated to int8; a narrower clamp is the caller's.
- * The assembly reads flota_nn_dsp_gemm_t and flota_nn_dsp_channels_t at fixed offsets.
+ * The assembly reads flota_nn_dsp_gemm_t and flota_nn_dsp_factors_t at fixed offsets.
  */
 #ifndef FLOTA_NN_DSP_GEMM_H
 #define FLOTA_NN_DSP_GEMM_H

@@ -3,22 +3,27 @@
 
 #include "dsp.h"
 
-static int32_t finish(const flota_nn_dsp_channels_t *c, int32_t i, int32_t sum, int32_t offset)
+static const flota_nn_dsp_factors_t *factors_of(const flota_nn_dsp_gemm_t *gemm, int32_t group)
 {
-    const int32_t shift = c->shift[i] + 1;
-    const int32_t bias = (int32_t)((uint32_t)offset << c->shift[i]);
+    return gemm->factors_stride != 0 ? &gemm->factors[group] : gemm->factors;
+}
 
-    return dsp_ssat8(dsp_requantize(sum, c->multiplier[i], shift, bias));
+static int32_t finish(const flota_nn_dsp_factors_t *f, int32_t i, int32_t sum, int32_t offset)
+{
+    const int32_t shift = f->shift[i] + 1;
+    const int32_t bias = (int32_t)((uint32_t)offset << f->shift[i]);
+
+    return dsp_ssat8(dsp_requantize(sum, f->multiplier[i], shift, bias));
 }
 
 /* The values of the `used` channels of a group, from its four sums. */
-static void store(const flota_nn_dsp_gemm_t *gemm, const flota_nn_dsp_channels_t *c, const int32_t *sum, int32_t used,
+static void store(const flota_nn_dsp_gemm_t *gemm, const flota_nn_dsp_factors_t *f, const int32_t *sum, int32_t used,
                   int8_t *out)
 {
     for (int32_t i = 0; i < used; i++) {
         const int32_t odd = (int32_t)((uint32_t)sum[i] - (uint32_t)sum[i - i % 2]) >> 8;
 
-        out[i] = (int8_t)finish(c, i, i % 2 != 0 ? odd : sum[i], gemm->offset);
+        out[i] = (int8_t)finish(f, i, i % 2 != 0 ? odd : sum[i], gemm->offset);
     }
 }
 
@@ -35,19 +40,19 @@ void flota_nn_dsp_gemm_4x2(const flota_nn_dsp_gemm_t *gemm, const uint32_t *pane
     const uint32_t *weights = gemm->weights;
 
     for (int32_t g = 0; g < gemm->groups; g++) {
-        const flota_nn_dsp_channels_t *c = &gemm->channels[g];
+        const flota_nn_dsp_factors_t *f = factors_of(gemm, g);
         const int32_t used = g + 1 < gemm->groups ? 4 : gemm->last_channels;
         int32_t sum0[4], sum1[4];
 
-        memcpy(sum0, c->bias, sizeof sum0);
-        memcpy(sum1, c->bias, sizeof sum1);
+        memcpy(sum0, gemm->bias + 4 * g, sizeof sum0);
+        memcpy(sum1, gemm->bias + 4 * g, sizeof sum1);
         for (int32_t k = 0; k < gemm->pairs; k++) {
             add_pair(weights, panel[2 * k], sum0);
             add_pair(weights, panel[2 * k + 1], sum1);
             weights += 2;
         }
-        store(gemm, c, sum0, used, out0 + 4 * g);
-        store(gemm, c, sum1, used, out1 + 4 * g);
+        store(gemm, f, sum0, used, out0 + 4 * g);
+        store(gemm, f, sum1, used, out1 + 4 * g);
     }
 }
 
@@ -56,10 +61,10 @@ void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *col
     const uint32_t *weights = gemm->weights;
 
     for (int32_t g = 0; g < gemm->groups; g++) {
-        const flota_nn_dsp_channels_t *c = &gemm->channels[g];
+        const flota_nn_dsp_factors_t *f = factors_of(gemm, g);
         int32_t sum[4];
 
-        memcpy(sum, c->bias, sizeof sum);
+        memcpy(sum, gemm->bias + 4 * g, sizeof sum);
         for (int32_t k = 0; k < gemm->pairs; k += 2) {
             const uint32_t quad = dsp_load32(column + 2 * k);
 
@@ -67,6 +72,6 @@ void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *col
             add_pair(weights + 2, dsp_sxtb16_odd(quad), sum);
             weights += 4;
         }
-        store(gemm, c, sum, g + 1 < gemm->groups ? 4 : gemm->last_channels, out + 4 * g);
+        store(gemm, f, sum, g + 1 < gemm->groups ? 4 : gemm->last_channels, out + 4 * g);
     }
 }

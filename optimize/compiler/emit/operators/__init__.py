@@ -5,7 +5,7 @@ Each emitter returns the operator's constants (arrays and one parameter struct) 
 
 from __future__ import annotations
 
-from optimize.compiler.emit.operators import elementwise, movement, reduction, weighted
+from optimize.compiler.emit.operators import dsp_gemm, elementwise, movement, reduction, weighted
 from optimize.compiler.emit.operators.common import Code, Emitter, Operands
 from optimize.compiler.ir import Op
 
@@ -17,5 +17,7 @@ def emit_operator(identifier: str, op: Op, operands: Operands) -> Code:
     return EMITTERS[type(op.payload)](identifier, op.payload, operands)
 
 
-EMITTERS: dict[type, Emitter] = weighted.EMITTERS | reduction.EMITTERS | elementwise.EMITTERS | movement.EMITTERS
+EMITTERS: dict[type, Emitter] = (
+    weighted.EMITTERS | reduction.EMITTERS | elementwise.EMITTERS | movement.EMITTERS | dsp_gemm.EMITTERS
+)
 """Kernel call -> its emitter."""

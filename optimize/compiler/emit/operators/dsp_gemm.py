@@ -1,0 +1,76 @@
+"""Calls on the packed matrix product of the DSP extension as C."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimize.compiler import kernels_dsp as dsp
+from optimize.compiler.emit.operators.common import Code, Emitter, Operands, image_text, struct_text, window_text
+from optimize.compiler.emit.text import braces, number_array
+
+
+def _gemm(name: str, gemm: dsp.Gemm) -> tuple[tuple[str, ...], str]:
+    """(arrays, initializer) of a flota_nn_dsp_gemm_t."""
+    words = number_array("uint32_t", f"{name}_weights", np.frombuffer(gemm.weights, "<u4").tolist(), "0x{:08x}".format)
+    biases = number_array("int32_t", f"{name}_bias", [value for group in gemm.biases for value in group])
+    rows = "\n".join(f"    {{{braces(four.multiplier)}, {braces(four.shift)}}}," for four in gemm.factors)
+    factors = f"static const flota_nn_dsp_factors_t {name}_factors[{len(gemm.factors)}] = {{\n{rows}\n}};\n"
+    value = (
+        f"{{.weights = {name}_weights, .bias = {name}_bias, .factors = {name}_factors, "
+        f".factors_stride = {'0' if len(gemm.factors) == 1 else 'sizeof(flota_nn_dsp_factors_t)'}, "
+        f".groups = {len(gemm.biases)}, .last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
+        f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}, "
+        f".min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}}}"
+    )
+    return (words, biases, factors), value
+
+
+def _conv(name: str, call: dsp.DspConvCall, operands: Operands) -> Code:
+    arrays, gemm = _gemm(name, call.gemm)
+    fields: dict[str, str | int] = {
+        "input": image_text(call.input),
+        "output": image_text(call.output),
+        "window": window_text(call.window),
+        "run_bytes": call.run_bytes,
+        "runs_per_row": call.runs_per_row,
+        "zero": call.input_zero,
+        "gemm": gemm,
+    }
+    parameters = struct_text("flota_nn_dsp_conv_t", name, fields)
+    return Code((*arrays, parameters), _call("flota_nn_dsp_conv_s8", name, operands))
+
+
+def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Code:
+    arrays, gemm = _gemm(name, call.gemm)
+    fields: dict[str, str | int] = {
+        "pixels": call.pixels,
+        "in_channels": call.in_channels,
+        "out_channels": call.out_channels,
+        "gemm": gemm,
+    }
+    parameters = struct_text("flota_nn_dsp_pointwise_t", name, fields)
+    return Code((*arrays, parameters), _call("flota_nn_dsp_pointwise_s8", name, operands))
+
+
+def _fully_connected(name: str, call: dsp.DspFullyConnectedCall, operands: Operands) -> Code:
+    arrays, gemm = _gemm(name, call.gemm)
+    fields: dict[str, str | int] = {
+        "batches": call.batches,
+        "in_features": call.in_features,
+        "out_features": call.out_features,
+        "gemm": gemm,
+    }
+    parameters = struct_text("flota_nn_dsp_fully_connected_t", name, fields)
+    return Code((*arrays, parameters), _call("flota_nn_dsp_fully_connected_s8", name, operands))
+
+
+def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
+    """The statement that calls a kernel which takes scratch as its last argument."""
+    return (f"{function}(&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {operands.scratch});",)
+
+
+EMITTERS: dict[type, Emitter] = {
+    dsp.DspConvCall: _conv,
+    dsp.DspPointwiseCall: _pointwise,
+    dsp.DspFullyConnectedCall: _fully_connected,
+}
