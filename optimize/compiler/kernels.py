@@ -148,19 +148,17 @@ class ConvCall(Kernel):
     weights: bytes
     bias: tuple[int, ...] | None
 
-<<<<<<< HEAD
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return _weighted_bytes(self)
+
     def lead(self, operand: int) -> int | None:
         """Every value reads its window in its group's channels, then is written."""
         groups = self.input.channels // self.group_channels
         per_group = self.output.channels // groups
         channels = np.repeat(np.arange(groups, dtype=np.int64) * self.group_channels, per_group)
         return window_lead(self.input, self.output, self.window, channels)
-=======
-    @property
-    def constant_bytes(self) -> int:
-        """Bytes in flash."""
-        return _weighted_bytes(self)
->>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +174,15 @@ class DepthwiseCall(Kernel):
     weights: bytes
     bias: tuple[int, ...] | None
 
-<<<<<<< HEAD
-    def lead(self, operand: int) -> int | None:
-        """Every value reads its window in one channel, then is written."""
-        channels = np.arange(self.output.channels, dtype=np.int64) * self.input.channels // self.output.channels
-        return window_lead(self.input, self.output, self.window, channels)
-=======
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
         return _weighted_bytes(self)
->>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
+
+    def lead(self, operand: int) -> int | None:
+        """Every value reads its window in one channel, then is written."""
+        channels = np.arange(self.output.channels, dtype=np.int64) * self.input.channels // self.output.channels
+        return window_lead(self.input, self.output, self.window, channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +198,14 @@ class FullyConnectedCall(Kernel):
     weights: bytes
     bias: tuple[int, ...] | None
 
-<<<<<<< HEAD
-    def lead(self, operand: int) -> int | None:
-        """Every value reads all features of its batch, then is written."""
-        return element_lead(np.repeat(np.arange(self.batches, dtype=np.int64) * self.in_features, self.out_features))
-=======
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
         return _weighted_bytes(self)
->>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
+
+    def lead(self, operand: int) -> int | None:
+        """Every value reads all features of its batch, then is written."""
+        return element_lead(np.repeat(np.arange(self.batches, dtype=np.int64) * self.in_features, self.out_features))
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,16 +346,14 @@ class LookupCall(Kernel):
     count: int
     table: tuple[int, ...]
 
-<<<<<<< HEAD
-    def lead(self, operand: int) -> int | None:
-        """Every value is read, then written in its place."""
-        return 0
-=======
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
         return len(self.table)
->>>>>>> 3ae5f3d (Pack weights for the DSP matrix product and choose it where it is exact)
+
+    def lead(self, operand: int) -> int | None:
+        """Every value is read, then written in its place."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
