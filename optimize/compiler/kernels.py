@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from optimize.compiler.leads import Numbers, element_lead, window_lead
+from optimize.compiler.leads import NEVER, Numbers, element_lead, window_lead
 
 MAX_RANK = 6
 """Axes a strided kernel can walk; FLOTA_NN_MAX_RANK in nn.h."""
@@ -276,7 +276,7 @@ class PadCall(Kernel):
         """Run by run: fills what precedes it, then moves the run, which may overlap itself (memmove)."""
         rows = _walk(tuple(zip(self.extents[:-1], self._row_strides(), strict=True)))
         run = self.extents[-1]
-        return int((rows + self._origin() - np.arange(len(rows)) * run).max())
+        return _runs_lead(rows + self._origin(), run)
 
     def _padded(self) -> tuple[int, ...]:
         return tuple(sum(axis) for axis in zip(self.extents, self.before, self.after, strict=True))
@@ -319,7 +319,7 @@ class ConcatCall(Kernel):
         written = np.where(rows > 0, (rows - 1) * stride + start + run, 0)
         if operand > 0:
             written = np.maximum(written, (self.rows - 1) * stride + start)
-        return int((written - rows * run).max())
+        return _runs_lead(written, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +390,12 @@ def _walk(axes: tuple[tuple[int, int], ...]) -> Numbers:
     for extent, stride in axes:
         places = (places[:, None] + np.arange(extent, dtype=np.int64) * stride).reshape(-1)
     return places
+
+
+def _runs_lead(written: Numbers, run: int) -> int:
+    """The lead of moving runs of ``run`` bytes one by one, ``written[k]`` output bytes being written before run k."""
+    firsts = np.arange(len(written), dtype=np.int64) * run
+    return int((written - firsts)[written > 0].max(initial=-NEVER))
 
 
 KernelCall = Kernel

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optimize.compiler.ir import Graph, Op
 from optimize.compiler.kernels import Kernel
-from optimize.compiler.memory import Buffer, Lead, plan_arena
+from optimize.compiler.memory import ALIGNMENT, Buffer, Lead, plan_arena
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,11 @@ class Layout:
         return {placement.first: placement.offset for placement in self.placements if placement.tensor is None}
 
 
-def plan_layout(graph: Graph) -> Layout:
-    """Place every graph input, operator result, graph output and scratch of ``graph`` in one arena."""
+def plan_layout(graph: Graph, alignment: int = ALIGNMENT) -> Layout:
+    """Place every graph input, operator result, graph output and scratch of ``graph`` in one arena.
+
+    Offsets are multiples of ``alignment`` bytes; kernels with words or floats need the default.
+    """
     first, last = _lifetimes(graph)
     owners: list[int | None] = [*first]
     buffers = [Buffer(graph.tensors[t].bytes, first[t], last[t]) for t in first]
@@ -49,7 +52,7 @@ def plan_layout(graph: Graph) -> Layout:
         if isinstance(op.payload, Kernel) and op.payload.scratch_bytes:
             owners.append(None)
             buffers.append(Buffer(op.payload.scratch_bytes, step, step))
-    plan = plan_arena(tuple(buffers), leads)
+    plan = plan_arena(tuple(buffers), leads, alignment)
     placements = tuple(
         Placement(tensor, offset, buffer.size, buffer.first, buffer.last)
         for tensor, offset, buffer in zip(owners, plan.offsets, buffers, strict=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[np.int64]
 
-NEVER = 1 << 60
+NEVER = 1 << 40
 """Stands for the first byte read by a step that reads nothing."""
 
 
@@ -49,25 +49,27 @@ def window_lead(source: Image, target: Image, window: Window, channels: Numbers)
 
     ``channels[c]`` is the first input channel that output channel c reads; every value reads its whole window anew.
     """
-    pixels = first_pixels(source, target, window)[:, None]
-    reads = np.where(pixels == NEVER, NEVER, pixels % NEVER * source.channels + channels[None, :])
-    return element_lead(reads.reshape(-1))
+    reads = _bytes(first_pixels(source, target, window), source.channels)[:, None]
+    return element_lead(np.where(reads == NEVER, NEVER, reads + channels[None, :]).reshape(-1))
 
 
-def streaming_lead(source: Image, target: Image, window: Window, *, block: int, copied_rows: bool = False) -> int:
+def streaming_lead(
+    source: Image, target: Image, window: Window, *, block: int, across_rows: bool = False, copied_rows: bool = False
+) -> int:
     """The lead of a sliding window that reads all it needs for ``block`` output pixels before it writes any of them.
 
-    A block is a run of pixels of one output row, the last of a row possibly shorter; blocks go in the output's order.
-    With ``copied_rows`` the kernel copies each input row to scratch once, when a window first reaches it (whole rows,
-    in order), and never reads the input itself again: a row's later uses do not hold the output back.
+    A block is a run of pixels of one output row, or of one image with ``across_rows``, the last run possibly shorter;
+    blocks go in the output's order. With ``copied_rows`` the kernel copies each input row to scratch once, whole and in
+    order, before the first output row that needs it, and never reads the input itself again: a row's later uses do not
+    hold the output back.
     """
-    starts = _copied_row_starts(source, target, window) if copied_rows else first_pixels(source, target, window)
-    rows = starts.reshape(-1, target.width)
-    cuts = np.arange(0, target.width, block)
-    firsts = np.minimum.reduceat(rows, cuts, axis=1)
-    ends = np.minimum(cuts + block, target.width)[None, :] + np.arange(len(rows))[:, None] * target.width
-    reads = np.where(firsts == NEVER, NEVER, firsts % NEVER * source.channels)
-    return order_lead(ends.reshape(-1).astype(np.int64) * target.channels, reads.reshape(-1))
+    starts = _new_rows(source, target, window) if copied_rows else first_pixels(source, target, window)
+    run = target.height * target.width if across_rows else target.width
+    runs = starts.reshape(-1, run)
+    cuts = np.arange(0, run, block)
+    firsts = np.minimum.reduceat(runs, cuts, axis=1)
+    ends = np.minimum(cuts + block, run)[None, :] + np.arange(len(runs), dtype=np.int64)[:, None] * run
+    return order_lead(ends.reshape(-1) * target.channels, _bytes(firsts.reshape(-1), source.channels))
 
 
 def first_pixels(source: Image, target: Image, window: Window) -> Numbers:
@@ -75,9 +77,8 @@ def first_pixels(source: Image, target: Image, window: Window) -> Numbers:
     rows = _first_inside(target.height, source.height, window, axis=0)
     columns = _first_inside(target.width, source.width, window, axis=1)
     outside = (rows == NEVER)[:, None] | (columns == NEVER)[None, :]
-    one = np.where(outside, NEVER, (rows % NEVER * source.width)[:, None] + (columns % NEVER)[None, :])
-    images = np.arange(target.batches)[:, None] * source.height * source.width
-    return np.where(one.reshape(1, -1) == NEVER, NEVER, one.reshape(1, -1) + images).reshape(-1)
+    one = np.where(outside, NEVER, rows[:, None] * source.width + columns[None, :])
+    return _all_images(source, target, one)
 
 
 def _first_inside(outputs: int, extent: int, window: Window, *, axis: int) -> Numbers:
@@ -89,13 +90,23 @@ def _first_inside(outputs: int, extent: int, window: Window, *, axis: int) -> Nu
     return np.where((taps < size) & (first < extent), first, NEVER)
 
 
-def _copied_row_starts(source: Image, target: Image, window: Window) -> Numbers:
-    """[output pixels of all images] -> first pixel of the first input row that is new to its output row."""
+def _new_rows(source: Image, target: Image, window: Window) -> Numbers:
+    """Like ``first_pixels``, for a kernel that copies rows: only the first pixel of an output row reads, new rows."""
     origin = np.arange(target.height, dtype=np.int64) * window.stride[0] - window.pad[0]
     reached = np.minimum(origin + (window.size[0] - 1) * window.dilation[0], source.height - 1)
     needed = np.maximum.accumulate(np.maximum(reached + 1, 0))
     copied = np.concatenate([np.zeros(1, np.int64), needed[:-1]])
-    one = np.where(needed > copied, copied * source.width, NEVER)
-    images = np.arange(target.batches)[:, None] * source.height * source.width
-    rows = np.where(one[None, :] == NEVER, NEVER, one[None, :] + images)
-    return np.repeat(rows.reshape(-1), target.width)
+    pixels = np.full((target.height, target.width), NEVER, np.int64)
+    pixels[:, 0] = np.where(needed > copied, copied * source.width, NEVER)
+    return _all_images(source, target, pixels)
+
+
+def _all_images(source: Image, target: Image, pixels: Numbers) -> Numbers:
+    """Repeats the numbers of the first image's pixels for every image of the batch."""
+    images = np.arange(target.batches, dtype=np.int64)[:, None] * source.height * source.width
+    return np.where(pixels.reshape(1, -1) == NEVER, NEVER, pixels.reshape(1, -1) + images).reshape(-1)
+
+
+def _bytes(pixels: Numbers, channels: int) -> Numbers:
+    """The first byte of each pixel."""
+    return np.where(pixels == NEVER, NEVER, pixels * channels)

@@ -21,7 +21,7 @@ from functools import partial
 ALIGNMENT = 4
 """Bytes; kernels read floats and, in faster variants, whole words."""
 
-SEARCH_EFFORT = 150_000
+SEARCH_EFFORT = 2_000_000
 """Pairs of buffers the search may look at: under half a second in CPython on a slow core."""
 
 SEARCH_PATIENCE = 60

@@ -1,0 +1,304 @@
+"""The leads that kernels declare, against a replay of their reads and writes byte by byte, and against the C code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import ClassVar
+
+import pytest
+from host_models import Kernels, build_kernels, random_samples, reference, run_sanitized
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from random_graphs import graphs
+
+from optimize.compiler import CompiledModel, compile_tflite
+from optimize.compiler.cores import PORTABLE
+from optimize.compiler.emit import emit_model
+from optimize.compiler.geometry import contiguous_strides
+from optimize.compiler.kernels import (
+    ConcatCall,
+    ConvCall,
+    DepthwiseCall,
+    DequantizeCall,
+    ElementwiseCall,
+    FullyConnectedCall,
+    Image,
+    Kernel,
+    LookupCall,
+    MeanCall,
+    PadCall,
+    PoolCall,
+    QuantizeCall,
+    Requantize,
+    TransposeCall,
+    Window,
+)
+from optimize.compiler.layout import plan_layout
+from optimize.compiler.leads import streaming_lead
+from optimize.compiler.passes import run_passes
+from optimize.compiler.reader import read_tflite
+
+Step = tuple[Iterable[int], Iterable[int]]
+"""(input bytes read, output bytes written after those reads)."""
+
+ANY = Requantize((1 << 30,), (0,), 0, (-128, 127))
+
+
+def safe(steps: list[Step], distance: int, in_bytes: int, out_bytes: int) -> bool:
+    """Whether every byte read is still the input's when the input starts ``distance`` bytes after the output."""
+    source, target = max(distance, 0), max(-distance, 0)
+    memory: list[int | None] = [None] * (max(source + in_bytes, target + out_bytes))
+    memory[source : source + in_bytes] = range(in_bytes)
+    for reads, writes in steps:
+        if any(memory[source + byte] != byte for byte in reads):
+            return False
+        for byte in writes:
+            memory[target + byte] = None
+    return True
+
+
+def check(steps: list[Step], lead: int | None, in_bytes: int, out_bytes: int) -> None:
+    """``lead`` is safe wherever it allows an overlap, and one byte less is not."""
+    assert lead is not None
+    assert sorted(byte for _, writes in steps for byte in writes) == list(range(out_bytes))
+    for distance in range(max(lead, -in_bytes), out_bytes + 1):
+        assert safe(steps, distance, in_bytes, out_bytes), distance
+    if lead - 1 > -in_bytes:
+        assert not safe(steps, lead - 1, in_bytes, out_bytes)
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[Image, Image, Window]:
+    """Input with 1 to 3 channels, output with one channel, and a window between them; padding of any kind."""
+    pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    size, stride, dilation = draw(pair), draw(pair), draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    pad = draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    image = Image(draw(st.integers(1, 2)), draw(st.integers(1, 6)), draw(st.integers(1, 5)), draw(st.integers(1, 3)))
+    height, width = draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    return image, Image(image.batches, height, width, 1), Window(size, stride, dilation, pad)
+
+
+def window_pixels(image: Image, window: Window, batch: int, oy: int, ox: int) -> Iterator[int]:
+    """Numbers of the input pixels that the window at (oy, ox) covers."""
+    for ky, kx in product(range(window.size[0]), range(window.size[1])):
+        y = oy * window.stride[0] - window.pad[0] + ky * window.dilation[0]
+        x = ox * window.stride[1] - window.pad[1] + kx * window.dilation[1]
+        if 0 <= y < image.height and 0 <= x < image.width:
+            yield (batch * image.height + y) * image.width + x
+
+
+def pixels(image: Image) -> Iterator[tuple[int, int, int]]:
+    return product(range(image.batches), range(image.height), range(image.width))
+
+
+def values(image: Image, target: Image, window: Window, channels: list[range]) -> list[Step]:
+    """One step a value; output channel c reads the input channels ``channels[c]``."""
+    steps: list[Step] = []
+    for place in pixels(target):
+        seen = list(window_pixels(image, window, *place))
+        steps += [
+            ([p * image.channels + c for p in seen for c in group], [len(steps) + i])
+            for i, group in enumerate(channels)
+        ]
+    return steps
+
+
+@given(case=windows(), per_group=st.integers(1, 2), grouped=st.booleans())
+def test_convolution(case: tuple[Image, Image, Window], per_group: int, grouped: bool) -> None:
+    image, one, window = case
+    depth = 1 if grouped else image.channels
+    groups = [range(g, g + depth) for g in range(0, image.channels, depth) for _ in range(per_group)]
+    target = replace(one, channels=len(groups))
+    call = ConvCall(image, target, window, depth, 0, ANY, b"", None)
+    check(values(image, target, window, groups), call.lead(0), image.elements, target.elements)
+
+
+@given(case=windows(), multiplier=st.integers(1, 3))
+def test_depthwise(case: tuple[Image, Image, Window], multiplier: int) -> None:
+    image, one, window = case
+    groups = [range(c, c + 1) for c in range(image.channels) for _ in range(multiplier)]
+    target = replace(one, channels=len(groups))
+    call = DepthwiseCall(image, target, window, 0, ANY, b"", None)
+    check(values(image, target, window, groups), call.lead(0), image.elements, target.elements)
+
+
+@given(case=windows())
+def test_pool(case: tuple[Image, Image, Window]) -> None:
+    image, one, window = case
+    target = replace(one, channels=image.channels)
+    call = PoolCall("max", image, target, window, (-128, 127))
+    groups = [range(c, c + 1) for c in range(image.channels)]
+    check(values(image, target, window, groups), call.lead(0), image.elements, target.elements)
+
+
+@given(case=windows(), channels=st.integers(1, 4), block=st.integers(1, 7), across=st.booleans())
+def test_blocks_of_pixels(case: tuple[Image, Image, Window], channels: int, block: int, across: bool) -> None:
+    image, one, window = case
+    target = replace(one, channels=channels)
+    run = target.height * target.width if across else target.width
+    places, steps = list(pixels(target)), []
+    for start in range(0, len(places), run):
+        for at in range(start, start + run, block):
+            end = min(at + block, start + run)
+            seen = {p for place in places[at:end] for p in window_pixels(image, window, *place)}
+            reads = [p * image.channels + c for p in seen for c in range(image.channels)]
+            steps.append((reads, range(at * channels, end * channels)))
+    lead = streaming_lead(image, target, window, block=block, across_rows=across)
+    check(steps, lead, image.elements, target.elements)
+
+
+@given(case=windows(), channels=st.integers(1, 4), block=st.integers(1, 5))
+def test_rows_copied_once(case: tuple[Image, Image, Window], channels: int, block: int) -> None:
+    image, one, window = case
+    target = replace(one, channels=channels)
+    row_bytes, steps, written = image.width * image.channels, [], 0
+    for batch in range(target.batches):
+        copied = 0
+        for oy in range(target.height):
+            last = oy * window.stride[0] - window.pad[0] + (window.size[0] - 1) * window.dilation[0]
+            needed = max(copied, min(last + 1, image.height))
+            start = batch * image.height
+            reads = range((start + copied) * row_bytes, (start + needed) * row_bytes)
+            copied = needed
+            for ox in range(0, target.width, block):
+                end = written + channels * (min(ox + block, target.width) - ox)
+                steps.append((reads if ox == 0 else (), range(written, end)))
+                written = end
+    lead = streaming_lead(image, target, window, block=block, copied_rows=True)
+    check(steps, lead, image.elements, target.elements)
+
+
+@given(batches=st.integers(1, 4), inputs=st.integers(1, 6), outputs=st.integers(1, 6))
+def test_fully_connected(batches: int, inputs: int, outputs: int) -> None:
+    steps: list[Step] = [
+        (range(b * inputs, (b + 1) * inputs), [b * outputs + o]) for b in range(batches) for o in range(outputs)
+    ]
+    call = FullyConnectedCall(batches, inputs, outputs, 0, ANY, b"", None)
+    check(steps, call.lead(0), batches * inputs, batches * outputs)
+
+
+SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
+
+
+def walk(extents: Iterable[int], strides: Iterable[int]) -> list[int]:
+    pairs = list(strides)
+    return [sum(i * s for i, s in zip(index, pairs, strict=True)) for index in product(*map(range, extents))]
+
+
+@given(shape=SHAPES, data=st.data())
+def test_transpose(shape: tuple[int, ...], data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(len(shape))))
+    extents = tuple(shape[axis] for axis in order)
+    strides = tuple(contiguous_strides(shape)[axis] for axis in order)
+    steps: list[Step] = [([read], [at]) for at, read in enumerate(walk(extents, strides))]
+    check(steps, TransposeCall(extents, strides).lead(0), len(steps), len(steps))
+
+
+@given(shape=SHAPES, data=st.data())
+def test_mean(shape: tuple[int, ...], data: st.DataObject) -> None:
+    flags = data.draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
+    axes = list(zip(shape, contiguous_strides(shape), strict=True))
+    kept, reduced = (tuple(a for a, flag in zip(axes, flags, strict=True) if flag is want) for want in (False, True))
+    bases, sums = (walk((e for e, _ in pairs), (s for _, s in pairs)) for pairs in (kept, reduced))
+    steps: list[Step] = [([base + at for at in sums], [place]) for place, base in enumerate(bases)]
+    check(steps, MeanCall(kept, reduced, 0, 1 << 30, 0, 0).lead(0), math.prod(shape), len(bases))
+
+
+@given(shape=SHAPES, data=st.data())
+def test_elementwise_with_broadcasting(shape: tuple[int, ...], data: st.DataObject) -> None:
+    small = tuple(data.draw(st.sampled_from((1, extent))) for extent in shape)
+    strides = tuple(0 if n == 1 else s for n, s in zip(small, contiguous_strides(small), strict=True))
+    full = contiguous_strides(shape)
+    call = ElementwiseCall("add", shape, (strides, full), (0, 0), (0, 0), (0, 0), 0, 0, 0, (-128, 127))
+    steps: list[Step] = [([read], [at]) for at, read in enumerate(walk(shape, strides))]
+    check(steps, call.lead(0), math.prod(small), len(steps))
+    assert call.lead(1) == 0 or len(steps) == 1
+
+
+@given(shape=SHAPES, data=st.data())
+def test_pad(shape: tuple[int, ...], data: st.DataObject) -> None:
+    amounts = st.lists(st.integers(0, 2), min_size=len(shape), max_size=len(shape)).map(tuple)
+    call = PadCall(shape, data.draw(amounts), data.draw(amounts), 0)
+    padded = tuple(map(sum, zip(shape, call.before, call.after, strict=True)))
+    strides, run, done = contiguous_strides(padded), shape[-1], 0
+    origin = sum(b * s for b, s in zip(call.before, strides, strict=True))
+    steps: list[Step] = []
+    for row, place in enumerate(walk(shape[:-1], strides[:-1])):
+        steps.append(((), range(done, origin + place)))
+        done = origin + place + run
+        steps.append((range(row * run, row * run + run), range(done - run, done)))
+    steps.append(((), range(done, math.prod(padded))))
+    check(steps, call.lead(0), math.prod(shape), math.prod(padded))
+
+
+@given(rows=st.integers(1, 4), runs=st.lists(st.integers(1, 4), min_size=1, max_size=3))
+def test_concat(rows: int, runs: list[int]) -> None:
+    stride = sum(runs)
+    call = ConcatCall(rows, tuple(runs))
+    for operand, run in enumerate(runs):
+        steps: list[Step] = []
+        for other, length in enumerate(runs):
+            start = sum(runs[:other])
+            for row in range(rows):
+                reads = range(row * run, (row + 1) * run) if other == operand else ()
+                steps.append((reads, range(row * stride + start, row * stride + start + length)))
+        check(steps, call.lead(operand), rows * run, rows * stride)
+
+
+@given(count=st.integers(1, 9))
+def test_one_value_at_a_time(count: int) -> None:
+    def elements(in_bytes: int, out_bytes: int) -> list[Step]:
+        return [
+            (range(i * in_bytes, (i + 1) * in_bytes), range(i * out_bytes, (i + 1) * out_bytes)) for i in range(count)
+        ]
+
+    check(elements(4, 1), QuantizeCall(count, 1.0, 0).lead(0), 4 * count, count)
+    check(elements(1, 4), DequantizeCall(count, 1.0, 0).lead(0), count, 4 * count)
+    for distance in range(count + 1):
+        assert LookupCall(count, ()).lead(0) == 0
+        assert safe(elements(1, 1), distance, count, count)
+
+
+def test_a_kernel_of_its_own_file_must_prove_its_own_lead() -> None:
+    with pytest.raises(TypeError, match=r"define lead\(\)"):
+
+        @dataclass(frozen=True, slots=True)
+        class Faster(LookupCall):
+            SOURCE: ClassVar[str] = "src/nn/faster.c"
+
+    assert Kernel.lead(LookupCall(1, ()), 0) is None
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    return build_kernels(tmp_path_factory.mktemp("kernels"))
+
+
+def packed(model: bytes) -> CompiledModel:
+    """The model with a plan without alignment, so that overlaps go to the last byte (int8 needs none)."""
+    compiled = compile_tflite(model, name="packed")
+    graph = run_passes(read_tflite(model), PORTABLE)
+    if any(spec.dtype != "int8" for spec in graph.tensors if spec.data is None):
+        return compiled
+    layout = plan_layout(graph, alignment=1)
+    return replace(compiled, files=emit_model(graph, layout, "packed"), arena_bytes=layout.arena_bytes)
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(models=st.lists(graphs(), min_size=20, max_size=20))
+def test_kernels_survive_overlaps_to_the_last_byte(kernels: Kernels, models: list[bytes]) -> None:
+    compiled = [packed(model) for model in models]
+    samples = [random_samples(item, 4, seed) for seed, item in enumerate(compiled)]
+    outputs = run_sanitized(kernels, compiled, samples, f"batch{len(list(kernels.folder.iterdir()))}")
+    for model, item, sample, actual in zip(models, compiled, samples, outputs, strict=True):
+        assert actual == reference(model, sample), item.operators
