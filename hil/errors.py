@@ -48,6 +48,18 @@ class WrongOutput(HilError):
     code = "bench.wrong-output"
 
 
+class CountsInvalid(HilError):
+    """The cycle counter's file is missing, cut short or not as it must be."""
+
+    code = "cycles.counts-invalid"
+
+
+class BareFailed(HilError):
+    """A program on the bare board did not do what it must: it stopped, took too long, or gave half an answer."""
+
+    code = "bare.failed"
+
+
 class ReportInvalid(HilError):
     """A file is not a bench report of ours."""
 

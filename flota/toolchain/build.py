@@ -93,7 +93,7 @@ def link_image(
     Args:
         board: Name of a board with firmware.
         slot: ``"A"`` or ``"B"``.
-        sources: Generated files by name (``model.c``, ``model.h``); the ``.c`` ones are compiled.
+        sources: Generated files by name (``model.c``, ``model.h``); the ``.c`` and ``.S`` ones are compiled.
         kernel_sources: Paths below ``firmware/`` (``src/nn/conv.c``) of what the model calls.
         model: Name of the model.
         version: ``MAJOR.MINOR.PATCH``.
@@ -140,8 +140,8 @@ def link_image(
 
 
 def _firmware_sources(geometry: BoardGeometry) -> list[Path]:
-    core = sorted((FIRMWARE_FOLDER / "src").glob("*.c"))
-    return [*core, *_port_files(geometry, "*.c")]
+    core = sorted((FIRMWARE_FOLDER / "src").glob("*.[cS]"))
+    return [*core, *_port_files(geometry, "*.[cS]")]
 
 
 def _port_files(geometry: BoardGeometry, pattern: str) -> list[Path]:
@@ -252,7 +252,7 @@ def _write_sources(folder: Path, sources: Mapping[str, bytes]) -> list[Path]:
         if Path(name).name != name:
             raise UsageError(f"source {name!r} is not a plain file name")
         (folder / name).write_bytes(text)
-        if name.endswith(".c"):
+        if name.endswith((".c", ".S")):
             paths.append(Path(name))
     if not paths:
         raise UsageError("there is no .c file among the sources")

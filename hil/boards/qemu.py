@@ -16,9 +16,7 @@ import os
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -26,7 +24,7 @@ from typing import IO
 from flota.boardlink.geometry import find_geometry
 from flota.errors import StorageError
 from flota.programs import find_program, install_command
-from hil.boards import leash
+from hil.boards.launch import start_leashed
 from hil.boards.qmp import QmpMonitor
 from hil.boards.resources import EmulatedMcu, find_board
 from hil.errors import BoardFailed, FlashUnusable, PortInUse, UnknownBoard
@@ -36,9 +34,6 @@ _STOP_TIMEOUT_S = 10.0
 _ERASED_PIECE = b"\xff" * (1 << 20)
 _ELF_HEADER = struct.Struct("<5s13sH")  # magic and 32-bit class; unused here; machine
 _EM_ARM = 40
-
-# The kernel's parent-death signal follows the *thread* that forked; this one lives as long as the process.
-_LAUNCHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="board-launcher")
 
 
 class QemuBoard:
@@ -122,7 +117,7 @@ class QemuBoard:
         with theirs:
             command = self._command(self._listener.fileno(), theirs.fileno())
             fds = (self._listener.fileno(), theirs.fileno())
-            self._process = _LAUNCHER.submit(_launch, command, fds, self._log).result()
+            self._process = start_leashed(command, log=self._log, fds=fds)
         try:
             self._monitor.handshake()
         except BoardFailed as error:
@@ -245,13 +240,6 @@ def _emulated(name: str) -> EmulatedMcu:
     if not isinstance(resource, EmulatedMcu):
         raise UnknownBoard(f"{name} is not an emulated board", hint="see `flota board list`")
     return resource
-
-
-def _launch(command: list[str], fds: tuple[int, ...], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
-    return subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds, start_new_session=True
-    )
 
 
 def _listen(port: int) -> socket.socket:

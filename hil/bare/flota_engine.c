@@ -1,0 +1,46 @@
+/* Models that our compiler generated, as an engine: they share one arena, and invoke overwrites it. */
+#include "bare.h"
+#include "bare_models.h"
+#include "flota/model.h"
+
+__attribute__((aligned(FLOTA_MODEL_ARENA_ALIGN))) static uint8_t arena[BARE_ARENA_BYTES];
+static const flota_model_t *model;
+
+int32_t bare_select(uint32_t index)
+{
+    static const flota_model_t *const MODELS[] = {BARE_MODELS};
+
+    if (index >= sizeof MODELS / sizeof MODELS[0]) {
+        return -1;
+    }
+    model = MODELS[index];
+    return 0;
+}
+
+int32_t bare_setup(void)
+{
+    return model->abi == FLOTA_MODEL_ABI && model->arena_bytes <= sizeof arena ? 0 : -1;
+}
+
+static bare_tensor_t tensor(const flota_tensor_slot_t *slots, uint32_t count, uint32_t index)
+{
+    if (index >= count) {
+        return (bare_tensor_t){0, 0};
+    }
+    return (bare_tensor_t){arena + slots[index].offset, slots[index].bytes};
+}
+
+bare_tensor_t bare_input(uint32_t index)
+{
+    return tensor(model->inputs, model->input_count, index);
+}
+
+bare_tensor_t bare_output(uint32_t index)
+{
+    return tensor(model->outputs, model->output_count, index);
+}
+
+int32_t bare_invoke(void)
+{
+    return model->invoke(arena);
+}

@@ -1,0 +1,255 @@
+"""Run a bare program's inferences in one start of QEMU, counted, and take its figures.
+
+Inputs and outputs cross as two files by semihosting. The emulator dies with this process and at its deadline.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from flota.programs import find_program
+from hil.bare.build import EMPTY, BareProgram, Engine, build_bare
+from hil.bare.machines import BareMachine, find_machine
+from hil.boards.launch import start_leashed
+from hil.cycles import Cost, CyclesPlugin, Passage, Region
+from hil.errors import BareFailed
+
+DEADLINE_S = 120.0
+_HEAD = struct.Struct("<II")  # model, bytes of its inputs
+_ANSWER = struct.Struct("<IIII")  # stack of the setup, stack of invoke, heap, bytes of the outputs
+_EXITS = {
+    10: "it cannot read its inferences or write its answers",
+    11: "there is no such model in it",
+    12: "the engine does not set the model up",
+    13: "an inference has other bytes than the model's inputs",
+    14: "the engine failed",
+    15: "the processor faulted: a stack overflow, a bad address or an instruction it does not have",
+}
+_CLONE = re.compile(r"(\.(constprop|isra|part|cold|lto_priv)(\.\d+)?)+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """Inputs of one inference, end to end, and which model of the image they are for."""
+
+    inputs: bytes
+    model: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BareRun:
+    """One inference on the bare machine.
+
+    Attributes:
+        output: Bytes of the outputs, end to end.
+        cost: What invoke took: instructions, counted, and cycles, modelled for a Cortex-M4 (None when not counted).
+        passage: The parts of the cost, the last bucket being what is in none; None when not counted.
+        stack_bytes: Deepest stack of invoke, with the harness's few words.
+    """
+
+    output: bytes
+    cost: Cost | None
+    passage: Passage | None
+    stack_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BareReport:
+    """What an engine takes on a bare machine. Sizes are less those of an empty harness built the same way.
+
+    Attributes:
+        runs: The inferences in order.
+        ram_bytes: ``.data``, ``.bss`` (the arena is there), heap and the deepest stack, of setup or invoke.
+        flash_bytes: Code, constants and initial data.
+        stack_bytes: Its part of ``ram_bytes``.
+        heap_bytes: Its part of ``ram_bytes``.
+        bucket_names: Names of the functions whose costs the passages tell apart, in the order of their buckets.
+        models_cycles: Whether the cycles are of this machine's processor.
+    """
+
+    runs: tuple[BareRun, ...]
+    ram_bytes: int
+    flash_bytes: int
+    stack_bytes: int
+    heap_bytes: int
+    bucket_names: tuple[str, ...]
+    models_cycles: bool
+
+    def bucket_costs(self, run: int) -> dict[str, Cost]:
+        """Cost by function name of one counted run; what is in no bucket is under the empty name."""
+        costs: dict[str, Cost] = {}
+        passage = self.runs[run].passage
+        for name, cost in zip((*self.bucket_names, ""), passage.buckets if passage else (), strict=False):
+            costs[name] = costs.get(name, Cost(0, 0)) + cost
+        return costs
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    setup_stack: int
+    invoke_stack: int
+    heap: int
+    output: bytes
+
+
+def measure_bare(
+    engine: Engine,
+    inferences: Sequence[Inference],
+    *,
+    board: str = "qemu-mps2-an386",
+    buckets: str = "",
+    counted: bool = True,
+    deadline_s: float = DEADLINE_S,
+) -> BareReport:
+    """Build ``engine``, run all inferences in order in one start of QEMU, and take the figures.
+
+    A model is set up whenever the inference before was of another one.
+
+    Args:
+        engine: What is measured.
+        inferences: At least one.
+        board: A board of ``hil.bare.machines``.
+        buckets: Regular expression; functions whose whole name (without GCC's ``.constprop.0``) matches are told apart.
+        counted: Whether to count; without it only outputs and sizes are taken, several times faster.
+        deadline_s: How long the emulator may run.
+
+    Raises:
+        UsageError, UnknownBoard, MissingTool, CompileError: See :func:`hil.bare.build.build_bare`.
+        BareFailed: The program failed, took too long, or answered something else than it must.
+        CountsInvalid: The counts are not whole.
+    """
+    machine = find_machine(board)
+    with tempfile.TemporaryDirectory(prefix="flota-bare-") as scratch:
+        build, work = Path(scratch) / "build", Path(scratch) / "work"
+        build.mkdir()
+        work.mkdir()
+        program = build_bare(engine, machine, build)
+        names = _bucket_names(program, buckets)
+        run = _Emulation(program, machine, work, names, counted=counted, deadline_s=deadline_s)
+        answers, passages = run.inferences(engine.name, inferences)
+    return _report(program, machine, names, answers, passages)
+
+
+def _report(
+    program: BareProgram,
+    machine: BareMachine,
+    names: Sequence[tuple[int, str]],
+    answers: Sequence[_Answer],
+    passages: Sequence[Passage],
+) -> BareReport:
+    base, base_stack = _empty_harness(machine.board)
+    stack = max(max(answer.setup_stack, answer.invoke_stack) for answer in answers) - base_stack
+    heap = max(answer.heap for answer in answers)
+    costs: Sequence[Passage | None] = passages or [None] * len(answers)
+    runs = (
+        BareRun(answer.output, passage.total if passage else None, passage, answer.invoke_stack)
+        for answer, passage in zip(answers, costs, strict=True)
+    )
+    return BareReport(
+        runs=tuple(runs),
+        ram_bytes=program.static_bytes - base.static_bytes + heap + stack,
+        flash_bytes=program.flash_bytes - base.flash_bytes,
+        stack_bytes=stack,
+        heap_bytes=heap,
+        bucket_names=tuple(name for _, name in names),
+        models_cycles=machine.models_cycles,
+    )
+
+
+@cache
+def _empty_harness(board: str) -> tuple[BareProgram, int]:
+    """The empty harness's sizes and stack on a board; its file is gone."""
+    machine = find_machine(board)
+    with tempfile.TemporaryDirectory(prefix="flota-bare-") as scratch:
+        build, work = Path(scratch) / "build", Path(scratch) / "work"
+        build.mkdir()
+        work.mkdir()
+        program = build_bare(EMPTY, machine, build)
+        run = _Emulation(program, machine, work, (), counted=False, deadline_s=DEADLINE_S)
+        answers, _ = run.inferences(EMPTY.name, [Inference(b"")])
+    return program, max(answers[0].setup_stack, answers[0].invoke_stack)
+
+
+def _bucket_names(program: BareProgram, pattern: str) -> tuple[tuple[int, str], ...]:
+    if not pattern:
+        return ()
+    named = ((address, _CLONE.sub("", name)) for address, name in program.functions)
+    return tuple((address, name) for address, name in named if re.fullmatch(pattern, name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Emulation:
+    """One start of QEMU with a program, in a folder of its own."""
+
+    program: BareProgram
+    machine: BareMachine
+    folder: Path
+    buckets: Sequence[tuple[int, str]]
+    counted: bool
+    deadline_s: float
+
+    def inferences(self, name: str, inferences: Sequence[Inference]) -> tuple[list[_Answer], list[Passage]]:
+        """Answers and, where counted, passages of all inferences in order."""
+        (self.folder / "inferences.bin").write_bytes(
+            b"".join(_HEAD.pack(one.model, len(one.inputs)) + one.inputs for one in inferences)
+        )
+        plugin = self._plugin() if self.counted else None
+        self._run(name, plugin.arguments() if plugin else ())
+        answers = list(_answers((self.folder / "answers.bin").read_bytes()))
+        if len(answers) != len(inferences):
+            raise BareFailed(f"{name}: {len(answers)} answers to {len(inferences)} inferences")
+        return answers, self._passages(name, plugin, len(inferences)) if plugin else []
+
+    def _plugin(self) -> CyclesPlugin:
+        region = Region(self.program.address("bare_invoke"))
+        return CyclesPlugin(self.folder, [region], buckets=[address for address, _ in self.buckets])
+
+    def _passages(self, name: str, plugin: CyclesPlugin, count: int) -> list[Passage]:
+        passages = list(plugin.counts().passages)
+        if len(passages) != count or any(passage.interruptions for passage in passages):
+            raise BareFailed(f"{name}: {len(passages)} passages through invoke were counted, not {count} whole ones")
+        return passages
+
+    def _run(self, name: str, extra: Sequence[str]) -> None:
+        command = [
+            find_program(self.machine.program),
+            *("-machine", self.machine.machine, "-kernel", str(self.program.elf), "-icount", "shift=0"),
+            *("-display", "none", "-nodefaults", "-no-user-config", "-monitor", "none", "-serial", "none"),
+            *("-semihosting-config", "enable=on,target=native"),
+            *extra,
+        ]
+        with tempfile.TemporaryFile() as log:
+            process = start_leashed(command, log=log, folder=self.folder)
+            try:
+                status = process.wait(self.deadline_s)
+            except subprocess.TimeoutExpired as error:
+                raise BareFailed(
+                    f"{name}: not done in {self.deadline_s:g} s", hint="it hangs, or needs a longer deadline"
+                ) from error
+            finally:
+                process.kill()
+                process.wait()
+
+            if status != 0:
+                log.seek(0)
+                words = (log.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+                raise BareFailed(f"{name}: {_EXITS.get(status, f'the emulator ended with {status}: {words}')}")
+
+
+def _answers(data: bytes) -> Iterator[_Answer]:
+    offset = 0
+    while offset < len(data):
+        try:
+            setup_stack, invoke_stack, heap, size = _ANSWER.unpack_from(data, offset)
+        except struct.error as error:
+            raise BareFailed("the answers are cut short") from error
+        offset += _ANSWER.size
+        yield _Answer(setup_stack, invoke_stack, heap, data[offset : offset + size])
+        offset += size

@@ -1,0 +1,101 @@
+"""Building the plugin with this machine's C compiler, and what QEMU is told to load it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flota.errors import StorageError
+from flota.files import sha256_hex, write_atomic
+from flota.toolchain import Compiler
+from flota.toolchain.compiler import WARNINGS
+from flota.toolchain.thirdparty import default_cache
+from hil.cycles.counts import Counts, parse_counts
+from hil.errors import CountsInvalid
+
+_FOLDER = Path(__file__).resolve().parent
+_SOURCES = ("cortex_m4.c", "plugin.c")
+_HEADERS = ("cortex_m4.h", "qemu_plugin.h")
+_FLAGS = (*WARNINGS, "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What is counted: from the instruction at ``start`` up to the one at ``stop``, which is not.
+
+    ``stop`` None: until the function that begins at ``start`` returns.
+    """
+
+    start: int
+    stop: int | None = None
+
+
+def build_plugin(cache: Path | None = None) -> Path:
+    """The plugin as a shared library, compiled if it is not in the cache yet.
+
+    Args:
+        cache: Folder to keep it in; where the toolchain caches things when None.
+
+    Raises:
+        MissingTool: There is no C compiler.
+        CompileError: It refused the sources.
+        StorageError: The cache cannot be written.
+    """
+    compiler, folder = Compiler(""), cache or default_cache()
+    texts = [(_FOLDER / name).read_bytes() for name in (*_SOURCES, *_HEADERS)]
+    digest = sha256_hex(b"\0".join([compiler.version().encode(), " ".join(_FLAGS).encode(), *texts]))
+    target = folder / f"cycles-{digest[:16]}.so"
+    if target.is_file():
+        return target
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            sources = [str(_FOLDER / name) for name in _SOURCES]
+            compiler.run("gcc", [*_FLAGS, *sources, "-o", "cycles.so"], Path(scratch))
+            write_atomic(target, (Path(scratch) / "cycles.so").read_bytes(), mode=0o755)
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror or error}", hint="check free space and permissions") from error
+    return target
+
+
+class CyclesPlugin:
+    """The plugin as one run of QEMU uses it; its two small files lie in ``folder``, which has no comma in its path.
+
+    Args:
+        folder: An existing folder of this run's own.
+        regions: What is counted, at least one.
+        buckets: Entry addresses of functions whose costs are told apart; a bucket has what its callees take, unless
+            they are buckets themselves.
+        by_address: Whether to count every instruction address, too.
+    """
+
+    def __init__(
+        self, folder: Path, regions: Sequence[Region], *, buckets: Sequence[int] = (), by_address: bool = False
+    ) -> None:
+        self._regions, self._buckets = len(regions), len(buckets)
+        self._spec, self._out = folder / "cycles.spec", folder / "cycles.out"
+        lines = [f"region {region.start & ~1:x} {(region.stop or 0) & ~1:x}" for region in regions]
+        lines += [f"bucket {address & ~1:x}" for address in buckets]
+        lines += ["instructions"] if by_address else []
+        self._spec.write_text("\n".join(lines) + "\n")
+
+    def arguments(self) -> tuple[str, ...]:
+        """What to add to QEMU's command line.
+
+        Raises:
+            FlotaError: As :func:`build_plugin`.
+        """
+        return ("-plugin", f"{build_plugin()},spec={self._spec},out={self._out}")
+
+    def counts(self) -> Counts:
+        """What was counted. Call it when QEMU has ended by itself.
+
+        Raises:
+            CountsInvalid: It wrote nothing, or the file is not whole.
+        """
+        try:
+            text = self._out.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CountsInvalid("the emulator wrote no counts", hint="it was stopped before the end") from error
+        return parse_counts(text, regions=self._regions, buckets=self._buckets)
