@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from optimize.compiler.kernels import Image, Kernel, Window
+from optimize.compiler.leads import streaming_lead
 
 WORD_BYTES = 4
 FACTORS_BYTES = 20
@@ -79,6 +80,10 @@ class DspConvCall(Kernel):
     def scratch_bytes(self) -> int:
         """As nn_dsp.h asks."""
         return self.gemm.panel_bytes + words(self.run_bytes) + words(self.output.channels)
+
+    def lead(self, operand: int) -> int | None:
+        """The windows of two pixels are copied to the panel before the two are written."""
+        return streaming_lead(self.input, self.output, self.window, block=2, across_rows=True)
 
 
 @dataclass(frozen=True, slots=True)
