@@ -86,8 +86,9 @@ class Table:
         return memoryview(self.buffer)[start : start + count]
 
     def text(self, field: int, *, limit: int = 256) -> str:
-        """A string, cut after ``limit`` bytes; bytes that are no UTF-8 are replaced."""
-        return bytes(self.blob(field)[:limit]).decode("utf-8", errors="replace")
+        """A string, cut after ``limit`` bytes; what is no UTF-8 or not printable is replaced."""
+        text = bytes(self.blob(field)[:limit]).decode("utf-8", errors="replace")
+        return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
     def _scalar(self, field: int, layout: struct.Struct, default: float) -> float:
         position = self._locate(field)

@@ -26,6 +26,7 @@ class Limits:
     operands: int = 256
     rank: int = 8
     channels: int = 65_536
+    scales: int = 1_000_000
     tensor_bytes: int = 64 * 1024 * 1024
     constant_bytes: int = 64 * 1024 * 1024
 
@@ -88,6 +89,7 @@ class _Constants:
         self._buffers = root.tables(schema.Model.BUFFERS, limit=10 * LIMITS.tensors, what="buffers")
         self._data: dict[int, bytes] = {}
         self._total = 0
+        self._scales = 0
 
     def read_tensors(self, subgraph: Table) -> tuple[Tensor, ...]:
         tables = subgraph.tables(schema.SubGraph.TENSORS, limit=LIMITS.tensors, what="tensors")
@@ -111,7 +113,15 @@ class _Constants:
                 hint="no microcontroller holds this; check the tensor's shape",
             )
         data = self._constant(table, label, size) if dtype in schema.TYPE_BYTES else None
-        return Tensor(name, shape, dtype.lower(), _read_quant(table, label), data)
+        return Tensor(name, shape, dtype.lower(), self._quant(table, label), data)
+
+    def _quant(self, table: Table, label: str) -> Quant | None:
+        """Quantization parameters; a small file may point to one long vector from thousands of tensors."""
+        quant = _read_quant(table, label)
+        self._scales += 0 if quant is None else len(quant.scales)
+        if self._scales > LIMITS.scales:
+            raise InvalidModel(f"{label}: more than {LIMITS.scales} scales in one file", hint=TRUNCATED_HINT)
+        return quant
 
     def _constant(self, table: Table, label: str, size: int) -> bytes | None:
         """The bytes of a constant tensor, None where its buffer is empty (a value computed at run time)."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from optimize.compiler.cores import CORTEX_M4, Core
 from optimize.compiler.ir import Graph
 from optimize.compiler.passes.alias_reshapes import alias_reshapes
+from optimize.compiler.passes.bound_constants import bound_constants
 from optimize.compiler.passes.drop_unused import drop_unused
 from optimize.compiler.passes.fuse_pad import fuse_pad
 from optimize.compiler.passes.lower import lower
@@ -18,6 +19,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     drop_unused,
     refuse_unsupported,
     alias_reshapes,
+    bound_constants,
     fuse_pad,
     lower,
 )
