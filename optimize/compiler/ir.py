@@ -17,7 +17,7 @@ from optimize.compiler.kernels import KernelCall
 DType = str
 """A TensorFlow Lite type name in lower case: ``int8``, ``int32``, ``float32``…"""
 
-DTYPE_BYTES: dict[DType, int] = {"int8": 1, "int32": 4, "float32": 4}
+DTYPE_BYTES: dict[DType, int] = {"int8": 1, "uint8": 1, "bool": 1, "int16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 Activation = Literal["NONE", "RELU", "RELU_N1_TO_1", "RELU6"]
 Padding = Literal["SAME", "VALID"]
@@ -146,6 +146,47 @@ class Transpose(SourcePayload):
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Elements copied from operand ``source`` to result ``target``.
+
+    The element at ``index`` (one number per axis of ``extents``) goes from ``source_offset`` + the scalar product of
+    ``index`` and ``source_strides`` to the same of the target. Source strides may be 0 (repeat) or negative (reverse).
+    """
+
+    extents: tuple[int, ...]
+    source_strides: tuple[int, ...]
+    target_strides: tuple[int, ...]
+    source_offset: int = 0
+    target_offset: int = 0
+    source: int = 0
+    target: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rearrange(SourcePayload):
+    """All that slices, splits, stacks, mirrors, repeats: elements of any type copied by ``moves``.
+
+    ``fill`` is the stored byte of result elements that no move reaches; None where every one is reached.
+    """
+
+    moves: tuple[Move, ...]
+    fill: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Take(SourcePayload):
+    """Runs of ``run`` elements picked by position: result [outer][i][j] is input [outer][rows[i]][columns[j]].
+
+    ``shape`` is the input's (outer, rows, columns), in runs.
+    """
+
+    shape: tuple[int, int, int]
+    run: int
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Concat(SourcePayload):
     """Joins its inputs along ``axis`` (not negative)."""
 
@@ -174,6 +215,18 @@ class Quantize(SourcePayload):
 @dataclass(frozen=True, slots=True)
 class Dequantize(SourcePayload):
     """int8 to float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known(SourcePayload):
+    """A result that the model file alone determines (a SHAPE, a FILL with a constant): its bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cast(SourcePayload):
+    """The same numbers in another type."""
 
 
 @dataclass(frozen=True, slots=True)

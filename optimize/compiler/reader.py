@@ -7,10 +7,12 @@ them and the work is bounded by the limits below. What each operator means is re
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from optimize.compiler import schema
 from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table, root_table
+from optimize.compiler.folding import fold
 from optimize.compiler.ir import Graph, Op, Quant, Tensor
 from optimize.compiler.operators import RULES, read_payload
 from optimize.errors import InvalidModel
@@ -46,13 +48,14 @@ def read_tflite(model: bytes) -> Graph:
     if version != schema.SCHEMA_VERSION:
         raise InvalidModel(f"schema version {version}, expected {schema.SCHEMA_VERSION}", hint=TRUNCATED_HINT)
     subgraph = _only_subgraph(root)
-    tensors = _Constants(root).read_tensors(subgraph)
+    tensors = list(_Constants(root).read_tensors(subgraph))
     count = len(tensors)
     codes = _operator_codes(root)
     tables = subgraph.tables(schema.SubGraph.OPERATORS, limit=LIMITS.operators, what="operators")
+    ops = tuple(_read_ops(tables, codes, tensors))
     return Graph(
-        tensors=tensors,
-        ops=tuple(_read_op(position, table, codes, tensors) for position, table in enumerate(tables)),
+        tensors=tuple(tensors),
+        ops=ops,
         inputs=_indices(subgraph, schema.SubGraph.INPUTS, count, "graph inputs"),
         outputs=_indices(subgraph, schema.SubGraph.OUTPUTS, count, "graph outputs"),
     )
@@ -188,7 +191,18 @@ def _indices(table: Table, field: int, count: int, what: str, *, optional: bool 
     return values
 
 
-def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: tuple[Tensor, ...]) -> Op:
+def _read_ops(tables: list[Table], codes: tuple[str, ...], tensors: list[Tensor]) -> Iterator[Op]:
+    """The operators in order, but for those whose result is constant: that goes into ``tensors``."""
+    for position, table in enumerate(tables):
+        op = _read_op(position, table, codes, tensors)
+        folded = fold(op, tensors)
+        if folded is None:
+            yield op
+        else:
+            tensors[op.outputs[0]] = replace(tensors[op.outputs[0]], data=folded)
+
+
+def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: Sequence[Tensor]) -> Op:
     code = table.u32(schema.Operator.OPCODE_INDEX)
     if code >= len(codes):
         raise InvalidModel(f"operator {position}: operator code {code} does not exist", hint=TRUNCATED_HINT)
@@ -198,8 +212,8 @@ def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: tuple
     inputs = _indices(table, schema.Operator.INPUTS, len(tensors), f"inputs of {label}", optional=optional)
     outputs = _indices(table, schema.Operator.OUTPUTS, len(tensors), f"outputs of {label}")
     operands = tuple(tensors[i] for i in inputs), tuple(tensors[i] for i in outputs)
-    payload, runtime_inputs = read_payload(codes[code], label, table, *operands)
-    return Op(position, codes[code], payload, inputs[:runtime_inputs], outputs)
+    payload, places = read_payload(codes[code], label, table, *operands)
+    return Op(position, codes[code], payload, tuple(inputs[place] for place in places), outputs)
 
 
 OPTIONAL_BIAS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})

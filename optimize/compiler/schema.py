@@ -179,6 +179,83 @@ class SoftmaxOptions(IntEnum):
     BETA = 0
 
 
+class PackOptions(IntEnum):
+    """Field numbers of the table ``PackOptions`` (its ``values_count`` is the number of inputs)."""
+
+    AXIS = 1
+
+
+class UnpackOptions(IntEnum):
+    """Field numbers of the table ``UnpackOptions`` (its ``num`` is the number of outputs)."""
+
+    AXIS = 1
+
+
+class StridedSliceOptions(IntEnum):
+    """Field numbers of the table ``StridedSliceOptions``."""
+
+    BEGIN_MASK = 0
+    END_MASK = 1
+    ELLIPSIS_MASK = 2
+    NEW_AXIS_MASK = 3
+    SHRINK_AXIS_MASK = 4
+    OFFSET = 5
+
+
+class GatherOptions(IntEnum):
+    """Field numbers of the table ``GatherOptions``."""
+
+    AXIS = 0
+    BATCH_DIMS = 1
+
+
+class SpaceToDepthOptions(IntEnum):
+    """Field numbers of the table ``SpaceToDepthOptions``."""
+
+    BLOCK_SIZE = 0
+
+
+class DepthToSpaceOptions(IntEnum):
+    """Field numbers of the table ``DepthToSpaceOptions``."""
+
+    BLOCK_SIZE = 0
+
+
+class MirrorPadOptions(IntEnum):
+    """Field numbers of the table ``MirrorPadOptions``; mode 0 is REFLECT, 1 SYMMETRIC."""
+
+    MODE = 0
+
+
+class ResizeNearestNeighborOptions(IntEnum):
+    """Field numbers of the table ``ResizeNearestNeighborOptions``."""
+
+    ALIGN_CORNERS = 0
+    HALF_PIXEL_CENTERS = 1
+
+
+class ResizeBilinearOptions(IntEnum):
+    """Field numbers of the table ``ResizeBilinearOptions``."""
+
+    ALIGN_CORNERS = 2
+    HALF_PIXEL_CENTERS = 3
+
+
+class LeakyReluOptions(IntEnum):
+    """Field numbers of the table ``LeakyReluOptions``."""
+
+    ALPHA = 0
+
+
+class TransposeConvOptions(IntEnum):
+    """Field numbers of the table ``TransposeConvOptions``."""
+
+    PADDING = 0
+    STRIDE_W = 1
+    STRIDE_H = 2
+    FUSED_ACTIVATION_FUNCTION = 3
+
+
 class ConcatenationOptions(IntEnum):
     """Field numbers of the table ``ConcatenationOptions``."""
 

@@ -161,6 +161,32 @@ void flota_nn_lookup_s8(int32_t count, const int8_t *table, const int8_t *input,
 void flota_nn_quantize_f32_s8(int32_t count, float scale, int32_t zero_point, const float *input, int8_t *output);
 void flota_nn_dequantize_s8_f32(int32_t count, float scale, int32_t zero_point, const int8_t *input, float *output);
 
+/* Copies `run` bytes for every index over `extent`; strides and offsets count bytes. An input stride may be 0 (repeat)
+ * or negative (reverse). */
+typedef struct {
+    int32_t rank; /* at least 1 */
+    int32_t run;
+    int32_t extent[FLOTA_NN_MAX_RANK];
+    int32_t input_stride[FLOTA_NN_MAX_RANK];
+    int32_t output_stride[FLOTA_NN_MAX_RANK];
+    int32_t input_offset, output_offset;
+} flota_nn_move_t;
+
+void flota_nn_move(const flota_nn_move_t *move, const void *input, void *output);
+
+/* Sets `bytes` bytes to the stored value `value`. */
+void flota_nn_fill(int32_t bytes, int32_t value, void *output);
+
+/* Output [outer][i][j] is the run of `run` bytes at input [outer][row[i]][column[j]]. */
+typedef struct {
+    int32_t outer, input_rows, input_columns;
+    int32_t run;
+    int32_t rows, columns; /* of the output */
+    const uint16_t *row, *column;
+} flota_nn_take_t;
+
+void flota_nn_take(const flota_nn_take_t *take, const void *input, void *output);
+
 #ifdef __cplusplus
 }
 #endif

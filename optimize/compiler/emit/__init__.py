@@ -114,9 +114,12 @@ def _operand(graph: Graph, offsets: dict[int, int], index: int, *, const: bool) 
     owner = graph.storage(index)
     if graph.tensors[owner].data is not None:
         return f"constant_{owner}"
-    c_type = "float" if graph.tensors[index].dtype == "float32" else "int8_t"
+    c_type = C_TYPES[graph.tensors[index].dtype]
     qualifier = "const " if const else ""
     return f"({qualifier}{c_type} *)(arena + {offsets[owner]})"
+
+
+C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "float32": "float"}
 
 
 def _constant_inputs(graph: Graph) -> list[str]:

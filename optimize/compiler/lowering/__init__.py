@@ -6,10 +6,24 @@ them (tensorflow/lite/micro/kernels/*_common.cc): some in double, some in float3
 
 from __future__ import annotations
 
-from optimize.compiler.lowering import elementwise, lookup, movement, reduction, weighted
+from optimize.compiler.lowering import (
+    elementwise,
+    lookup,
+    movement,
+    rearranging,
+    reduction,
+    weighted,
+)
 from optimize.compiler.lowering.table import Lowering
 
-LOWERINGS: dict[type, Lowering] = (
-    weighted.LOWERINGS | reduction.LOWERINGS | elementwise.LOWERINGS | lookup.LOWERINGS | movement.LOWERINGS
+FAMILIES = (
+    elementwise,
+    lookup,
+    movement,
+    rearranging,
+    reduction,
+    weighted,
 )
+
+LOWERINGS: dict[type, Lowering] = {key: row for family in FAMILIES for key, row in family.LOWERINGS.items()}
 """Payload -> how it is lowered."""

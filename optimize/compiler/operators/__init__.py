@@ -9,15 +9,23 @@ from __future__ import annotations
 from optimize.compiler import schema
 from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table
 from optimize.compiler.ir import Opaque, SourcePayload, Tensor
-from optimize.compiler.operators import elementwise, movement, reduction, weighted
+from optimize.compiler.operators import (
+    elementwise,
+    movement,
+    rearranging,
+    reduction,
+    shaping,
+    slicing,
+    weighted,
+)
 from optimize.compiler.operators.context import Context, Rule
 from optimize.errors import InvalidModel
 
 
 def read_payload(
     name: str, label: str, table: Table, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]
-) -> tuple[SourcePayload, int]:
-    """(payload, number of leading inputs needed at run time) of one operator.
+) -> tuple[SourcePayload, tuple[int, ...]]:
+    """(payload, places of the inputs needed at run time) of one operator.
 
     Raises:
         InvalidModel: operands or options are missing or of the wrong kind.
@@ -25,12 +33,11 @@ def read_payload(
     """
     rule = RULES.get(name)
     if rule is None:
-        return Opaque("the compiler has no code for it", _way_out(name)), len(inputs)
-    if len(inputs) not in rule.inputs or len(outputs) != 1:
+        return Opaque("the compiler has no code for it", _way_out(name)), tuple(range(len(inputs)))
+    if len(inputs) not in rule.inputs or len(outputs) not in rule.outputs:
         raise InvalidModel(f"{label}: {len(inputs)} inputs, {len(outputs)} outputs", hint=TRUNCATED_HINT)
     context = Context(label, _options(table, rule.options_type, label), inputs, outputs)
-    runtime_inputs = len(inputs) if rule.runtime_inputs is None else rule.runtime_inputs
-    return rule.read(context), runtime_inputs
+    return rule.read(context), rule.operands(len(inputs))
 
 
 def _options(table: Table, expected: int, label: str) -> Table | None:
@@ -49,5 +56,15 @@ def _way_out(name: str) -> str:
     return f"replace the layer, or run the model with target cortex-m4f-tflm or linux-litert; supported: {supported}"
 
 
-RULES: dict[str, Rule] = weighted.RULES | reduction.RULES | elementwise.RULES | movement.RULES
+FAMILIES = (
+    elementwise,
+    movement,
+    rearranging,
+    reduction,
+    shaping,
+    slicing,
+    weighted,
+)
+
+RULES: dict[str, Rule] = {name: rule for family in FAMILIES for name, rule in family.RULES.items()}
 """Operator name -> how to read it."""

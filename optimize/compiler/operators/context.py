@@ -30,28 +30,56 @@ class Context:
         return self.options
 
     def constant(self, operand: int, what: str) -> tuple[int, ...]:
-        """The integers of a constant int32 operand."""
+        """The integers of a constant int32 or int64 operand."""
         tensor = self.inputs[operand]
-        if tensor.dtype != "int32" or tensor.data is None:
+        if tensor.dtype not in ("int32", "int64") or tensor.data is None:
             raise UnsupportedOperator(
                 f"{self.label}: {what} must be constant int32",
                 hint="export the model with fixed shapes so that the converter folds it",
             )
-        return tuple(int(value) for value in np.frombuffer(tensor.data, "<i4"))
+        return tuple(int(value) for value in np.frombuffer(tensor.data, "<i4" if tensor.dtype == "int32" else "<i8"))
+
+    def axis(self, value: int, rank: int) -> int:
+        """``value`` as an axis that is not negative, of a tensor of ``rank`` axes."""
+        if not -rank <= value < rank:
+            raise self.invalid(f"axis {value} of a tensor of rank {rank}")
+        return value % rank
+
+    def expect(self, shape: tuple[int, ...], output: int = 0) -> None:
+        """Refuse a result of another shape."""
+        if self.outputs[output].shape != shape:
+            raise self.invalid(f"output {list(self.outputs[output].shape)}, expected {list(shape)}")
+
+    def invalid(self, problem: str) -> InvalidModel:
+        """The error of a file that contradicts itself."""
+        return InvalidModel(f"{self.label}: {problem}", hint=TRUNCATED_HINT)
+
+    def unsupported(self, problem: str, hint: str) -> UnsupportedOperator:
+        """The error of a value the compiler has no code for."""
+        return UnsupportedOperator(f"{self.label}: {problem}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How to read one operator.
 
-    ``inputs`` gives the allowed numbers of inputs, ``runtime_inputs`` how many of them are needed at run time (None:
-    all), ``options_type`` the member of the options union it uses (0: none are read).
+    ``inputs`` and ``outputs`` give the allowed numbers of operands, ``runtime_inputs`` which inputs are needed at run
+    time and in which order (a number: the first so many; None: all), ``options_type`` the member of the options union
+    it uses (0: none are read).
     """
 
     read: Callable[[Context], SourcePayload]
     inputs: range
     options_type: int = 0
-    runtime_inputs: int | None = None
+    runtime_inputs: int | tuple[int, ...] | None = None
+    outputs: range = range(1, 2)
+
+    def operands(self, count: int) -> tuple[int, ...]:
+        """Places of the operands needed at run time, of ``count`` that are there."""
+        if self.runtime_inputs is None:
+            return tuple(range(count))
+        places = range(self.runtime_inputs) if isinstance(self.runtime_inputs, int) else self.runtime_inputs
+        return tuple(place for place in places if place < count)
 
 
 def read_activation(context: Context, code: int) -> Activation:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from optimize.compiler.ir import (
+    Cast,
     Conv2D,
     DepthwiseConv2D,
     Dequantize,
     FullyConnected,
     Graph,
+    Known,
     Op,
     Opaque,
     Payload,
     Quantize,
+    Rearrange,
     Reshape,
+    Take,
 )
 from optimize.errors import UnsupportedOperator
 
 QUANTIZE_HINT = "convert the model with full int8 quantization (inference_input_type and output_type int8)"
+
+MOVABLE = ("int8", "float32", "int32")
+"""Types of operators that look at no value."""
 
 
 def refuse_unsupported(graph: Graph) -> Graph:
@@ -51,8 +58,10 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (("float32",),), ("int8",)
     if isinstance(payload, Dequantize):
         return (("int8",),), ("float32",)
-    if isinstance(payload, Reshape):
-        return (("int8", "float32"),), ("int8", "float32")
+    if isinstance(payload, Reshape | Rearrange | Take):
+        return (MOVABLE,), MOVABLE
     if isinstance(payload, Conv2D | DepthwiseConv2D | FullyConnected):
         return (("int8",), ("int8",), ("int32",)), ("int8",)
+    if isinstance(payload, Known | Cast):
+        return (("int8",),), ()
     return (("int8",),), ("int8",)

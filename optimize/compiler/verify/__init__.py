@@ -8,7 +8,12 @@ generated code leave a tensor.
 from __future__ import annotations
 
 from optimize.compiler.ir import Graph, Op
-from optimize.compiler.verify import calls, dsp_gemm, sources
+from optimize.compiler.verify import (
+    calls,
+    dsp_gemm,
+    rearranging,
+    sources,
+)
 from optimize.compiler.verify.common import Rule
 from optimize.errors import InvalidModel
 
@@ -71,5 +76,12 @@ def _define(graph: Graph, defined: set[int], index: int, by: str) -> None:
     defined.add(index)
 
 
-RULES: dict[type, Rule] = sources.RULES | calls.RULES | dsp_gemm.RULES
+FAMILIES = (
+    calls,
+    dsp_gemm,
+    rearranging,
+    sources,
+)
+
+RULES: dict[type, Rule] = {key: row for family in FAMILIES for key, row in family.RULES.items()}
 """Payload -> its rule."""

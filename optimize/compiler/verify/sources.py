@@ -124,6 +124,10 @@ def _reshape(payload: ir.Reshape, inputs: Operands, outputs: Operands) -> str:
     return same_elements(payload, inputs, outputs)
 
 
+def _known(payload: ir.Known, inputs: Operands, outputs: Operands) -> str:
+    return "" if len(payload.data) == outputs[0].bytes else f"{len(payload.data)} bytes for {outputs[0].bytes}"
+
+
 def _anything(payload: Any, inputs: Operands, outputs: Operands) -> str:
     return ""
 
@@ -143,5 +147,7 @@ RULES: dict[type, Rule] = {
     ir.Unary: same_elements,
     ir.Quantize: same_elements,
     ir.Dequantize: same_elements,
+    ir.Known: _known,
+    ir.Cast: same_elements,
     ir.Opaque: _anything,
 }

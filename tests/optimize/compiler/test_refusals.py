@@ -99,11 +99,16 @@ def test_an_operand_defined_too_late_is_refused() -> None:
 
 
 def test_the_shape_arithmetic_of_an_open_batch_is_dropped(tmp_path: Path) -> None:
-    """SHAPE -> PACK -> RESHAPE, as Keras exports a Flatten with an open batch; only the RELU needs code."""
+    """SHAPE -> STRIDED_SLICE -> PACK -> RESHAPE, a Keras Flatten with an open batch; only the RELU needs code."""
     b = Builder()
     x = b.tensor((1, 2, 3), scale=0.5, signature=(-1, 2, 3))
     shape = b.op("SHAPE", [x], b.tensor((3,), "int32"))
-    packed = b.op("PACK", [shape, b.constant([6])], b.tensor((2,), "int32"))
+    ends = [b.constant([0]), b.constant([1]), b.constant([1])]
+    batch = b.op(
+        "STRIDED_SLICE", [shape, *ends], b.tensor((), "int32"), options("StridedSliceOptions", shrinkAxisMask=1)
+    )
+    table = options("PackOptions", axis=0, valuesCount=2)
+    packed = b.op("PACK", [batch, b.constant([6], ())], b.tensor((2,), "int32"), table)
     flat = b.op("RESHAPE", [x, packed], b.tensor((1, 6), scale=0.5), options("ReshapeOptions"))
     model = b.build([x], [b.op("RELU", [flat], b.tensor((1, 6), scale=0.25, zero_point=-128))])
     compiled = compile_tflite(model, name="m")

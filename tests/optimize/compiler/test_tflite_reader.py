@@ -99,6 +99,22 @@ def test_the_declared_names_are_the_schemas() -> None:
         (schema.ArithmeticOptions, ("AddOptions", "SubOptions", "MulOptions")),
         (schema.SoftmaxOptions, ("SoftmaxOptions",)),
         (schema.ConcatenationOptions, ("ConcatenationOptions",)),
+        *(
+            (getattr(schema, name), (name,))
+            for name in (
+                "DepthToSpaceOptions",
+                "GatherOptions",
+                "LeakyReluOptions",
+                "MirrorPadOptions",
+                "PackOptions",
+                "ResizeBilinearOptions",
+                "ResizeNearestNeighborOptions",
+                "SpaceToDepthOptions",
+                "StridedSliceOptions",
+                "TransposeConvOptions",
+                "UnpackOptions",
+            )
+        ),
     ],
 )
 def test_the_declared_field_numbers_are_the_schemas(ours: type[schema.Model], theirs: tuple[str, ...]) -> None:
@@ -117,6 +133,7 @@ def test_options_types_are_the_schemas() -> None:
 
     unions = {v: k for k, v in vars(s.BuiltinOptions).items() if not k.startswith("_")}
     expected = {"AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions", "CONV_2D": "Conv2DOptions"}
+    expected |= {"L2_NORMALIZATION": "L2NormOptions"}
     for name, rule in RULES.items():
         if rule.options_type:
             default = "".join(w.capitalize() for w in name.replace("_2D", "").split("_")) + "Options"

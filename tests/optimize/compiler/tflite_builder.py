@@ -9,7 +9,15 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as s
 
-DTYPES = {"int8": s.TensorType.INT8, "int32": s.TensorType.INT32, "float32": s.TensorType.FLOAT32}
+DTYPES = {
+    "int8": s.TensorType.INT8,
+    "uint8": s.TensorType.UINT8,
+    "int16": s.TensorType.INT16,
+    "int32": s.TensorType.INT32,
+    "int64": s.TensorType.INT64,
+    "bool": s.TensorType.BOOL,
+    "float32": s.TensorType.FLOAT32,
+}
 
 
 class Builder:
@@ -56,19 +64,20 @@ class Builder:
         data = np.array(values, np.int32)
         return self.tensor(data.shape if shape is None else shape, "int32", data=data)
 
-    def op(self, name: str, inputs: Sequence[int], output: int, options: Any = None) -> int:
+    def op(self, name: str, inputs: Sequence[int], output: int | Sequence[int], options: Any = None) -> int:
+        """Adds an operator; returns its first output."""
         code = getattr(s.BuiltinOperator, name)
         if code not in self.codes:
             self.codes.append(code)
         operator = s.OperatorT()
         operator.opcodeIndex = self.codes.index(code)
         operator.inputs = list(inputs)
-        operator.outputs = [output]
+        operator.outputs = [output] if isinstance(output, int) else list(output)
         if options is not None:
             operator.builtinOptionsType = getattr(s.BuiltinOptions, type(options).__name__[:-1])
             operator.builtinOptions = options
         self.operators.append(operator)
-        return output
+        return int(operator.outputs[0])
 
     def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         graph = s.SubGraphT()

@@ -5,7 +5,14 @@ Each emitter returns the operator's constants (arrays and one parameter struct) 
 
 from __future__ import annotations
 
-from optimize.compiler.emit.operators import dsp_gemm, elementwise, movement, reduction, weighted
+from optimize.compiler.emit.operators import (
+    dsp_gemm,
+    elementwise,
+    movement,
+    rearranging,
+    reduction,
+    weighted,
+)
 from optimize.compiler.emit.operators.common import Code, Emitter, Operands
 from optimize.compiler.ir import Op
 
@@ -17,7 +24,14 @@ def emit_operator(identifier: str, op: Op, operands: Operands) -> Code:
     return EMITTERS[type(op.payload)](identifier, op.payload, operands)
 
 
-EMITTERS: dict[type, Emitter] = (
-    weighted.EMITTERS | reduction.EMITTERS | elementwise.EMITTERS | movement.EMITTERS | dsp_gemm.EMITTERS
+FAMILIES = (
+    dsp_gemm,
+    elementwise,
+    movement,
+    rearranging,
+    reduction,
+    weighted,
 )
+
+EMITTERS: dict[type, Emitter] = {key: row for family in FAMILIES for key, row in family.EMITTERS.items()}
 """Kernel call -> its emitter."""

@@ -1,0 +1,60 @@
+"""Lowering of the operators that copy elements: to bytes, with as few loops as the strides allow."""
+
+from __future__ import annotations
+
+from optimize.compiler import ir
+from optimize.compiler.geometry import contiguous_strides, merge_axes
+from optimize.compiler.ir import DTYPE_BYTES, Op, Tensor
+from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
+from optimize.compiler.lowering.common import check_rank
+from optimize.compiler.lowering.table import Lowering
+
+
+def _rearrange(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> MoveCall:
+    assert isinstance(op.payload, ir.Rearrange)
+    size = DTYPE_BYTES[output.dtype]
+    moves = tuple(_byte_move(op, move, size) for move in op.payload.moves)
+    return MoveCall(moves) if op.payload.fill is None else MoveCall(moves, op.payload.fill, output.bytes)
+
+
+def _byte_move(op: Op, move: ir.Move, size: int) -> ByteMove:
+    """The move in bytes; elements, and whole axes where both sides are dense, become one run."""
+    extents, (sources, targets) = merge_axes(
+        (*move.extents, size),
+        (*(stride * size for stride in move.source_strides), 1),
+        (*(stride * size for stride in move.target_strides), 1),
+    )
+    run = 1
+    if sources[-1] == targets[-1] == 1:
+        run, extents, sources, targets = extents[-1], extents[:-1], sources[:-1], targets[:-1]
+    extents, sources, targets = extents or (1,), sources or (0,), targets or (0,)
+    check_rank(op, len(extents))
+    offsets = move.source_offset * size, move.target_offset * size
+    return ByteMove(extents, sources, targets, run, *offsets, move.source, move.target)
+
+
+def _take(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> TakeCall | MoveCall:
+    assert isinstance(op.payload, ir.Take)
+    payload, run = op.payload, op.payload.run * DTYPE_BYTES[output.dtype]
+    repeats = [
+        _repeat(taken, count) for taken, count in zip((payload.rows, payload.columns), payload.shape[1:], strict=True)
+    ]
+    if 0 in repeats:
+        return TakeCall(payload.shape, run, payload.rows, payload.columns)
+    outer, rows, columns = payload.shape
+    extents = (outer, rows, repeats[0], columns, repeats[1], payload.run)
+    source = (rows * columns * payload.run, columns * payload.run, 0, payload.run, 0, 1)
+    move = ir.Move(extents, source, contiguous_strides(extents))
+    return MoveCall((_byte_move(op, move, DTYPE_BYTES[output.dtype]),))
+
+
+def _repeat(positions: tuple[int, ...], count: int) -> int:
+    """n where ``positions`` are all of ``count`` in turn, each n times; else 0."""
+    times = len(positions) // count
+    return times if positions == tuple(i // max(times, 1) for i in range(times * count)) else 0
+
+
+LOWERINGS: dict[type, Lowering] = {
+    ir.Rearrange: _rearrange,
+    ir.Take: _take,
+}

@@ -1,0 +1,51 @@
+"""Readers of the operators whose results the file alone determines, and of changes of type."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimize.compiler.folding import NUMPY_TYPES
+from optimize.compiler.geometry import contiguous_strides
+from optimize.compiler.ir import Cast, Known, Move, Opaque, Rearrange
+from optimize.compiler.operators.context import ONE, TWO, Context, Rule
+
+INTEGERS = ("int32", "int64")
+
+
+def _shape(context: Context) -> Known | Opaque:
+    """Shapes are fixed, so this is a constant; an open batch counts as one."""
+    output = context.outputs[0]
+    if output.dtype not in INTEGERS:
+        return Opaque(f"its result is {output.dtype}", "export the model with fixed shapes")
+    context.expect((len(context.inputs[0].shape),))
+    return Known(np.array(context.inputs[0].shape, NUMPY_TYPES[output.dtype]).tobytes())
+
+
+def _fill(context: Context) -> Rearrange:
+    """The second operand repeated over a shape."""
+    wanted = context.constant(0, "the shape")
+    context.expect(wanted)
+    if context.inputs[1].elements != 1:
+        raise context.invalid(f"a value of shape {list(context.inputs[1].shape)}")
+    return Rearrange((Move(wanted or (1,), (0,) * max(len(wanted), 1), contiguous_strides(wanted or (1,))),))
+
+
+def _zeros_like(context: Context) -> Rearrange:
+    """Zero bytes, whatever the zero point, as the interpreter writes them."""
+    context.expect(context.inputs[0].shape)
+    return Rearrange((), fill=0)
+
+
+def _cast(context: Context) -> Cast | Opaque:
+    source, target = context.inputs[0].dtype, context.outputs[0].dtype
+    if source in INTEGERS and target in INTEGERS and context.inputs[0].data is not None:
+        return Cast()
+    return Opaque(f"it turns {source} into {target}", "use QUANTIZE and DEQUANTIZE between int8 and float32")
+
+
+RULES: dict[str, Rule] = {
+    "CAST": Rule(_cast, ONE),
+    "FILL": Rule(_fill, TWO, runtime_inputs=(1,)),
+    "SHAPE": Rule(_shape, ONE, runtime_inputs=0),
+    "ZEROS_LIKE": Rule(_zeros_like, ONE, runtime_inputs=0),
+}

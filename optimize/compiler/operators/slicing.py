@@ -1,0 +1,170 @@
+"""Readers of the operators that cut tensors apart and stack them: slices, splits, PACK and UNPACK."""
+
+from __future__ import annotations
+
+import math
+
+from optimize.compiler import schema
+from optimize.compiler.geometry import contiguous_strides
+from optimize.compiler.ir import Move, Rearrange, Tensor
+from optimize.compiler.operators.context import ONE, Context, Rule
+
+MANY = range(1, 257)
+
+
+def cut(tensor: Tensor, starts: tuple[int, ...], steps: tuple[int, ...], counts: tuple[int, ...]) -> Move:
+    """The move that writes ``counts`` elements per axis, from ``starts`` on in ``steps``, densely to a result."""
+    strides = contiguous_strides(tensor.shape)
+    return Move(
+        extents=counts,
+        source_strides=tuple(step * stride for step, stride in zip(steps, strides, strict=True)),
+        target_strides=contiguous_strides(counts),
+        source_offset=sum(start * stride for start, stride in zip(starts, strides, strict=True)),
+    )
+
+
+def _slice(context: Context) -> Rearrange:
+    shape = context.inputs[0].shape
+    starts, wanted = context.constant(1, "the begin"), context.constant(2, "the size")
+    if len(starts) != len(shape) or len(wanted) != len(shape):
+        raise context.invalid(f"begin {list(starts)} and size {list(wanted)} of shape {list(shape)}")
+    counts = tuple(
+        size - start if count == -1 else count for size, start, count in zip(shape, starts, wanted, strict=True)
+    )
+    if any(
+        not (start >= 0 < count and start + count <= size)
+        for size, start, count in zip(shape, starts, counts, strict=True)
+    ):
+        raise context.invalid(f"begin {list(starts)} and size {list(wanted)} of shape {list(shape)}")
+    context.expect(counts)
+    return Rearrange((cut(context.inputs[0], starts, (1,) * len(shape), counts),))
+
+
+def _strided_slice(context: Context) -> Rearrange:
+    options, field, shape = context.required(), schema.StridedSliceOptions, context.inputs[0].shape
+    begin, end, steps = (
+        context.constant(operand, what) for operand, what in ((1, "the begin"), (2, "the end"), (3, "the strides"))
+    )
+    for mask in (field.ELLIPSIS_MASK, field.NEW_AXIS_MASK):
+        if options.i32(mask) != 0:
+            raise context.unsupported(
+                f"its {mask.name.lower()} is {options.i32(mask)}", "index every axis; add axes with a reshape"
+            )
+    if options.flag(field.OFFSET):
+        raise context.unsupported("its end is an offset", "give the end as a position")
+    if not len(begin) == len(end) == len(steps) == len(shape) or 0 in steps:
+        raise context.invalid(f"begin {list(begin)}, end {list(end)}, strides {list(steps)} of shape {list(shape)}")
+    masks = options.i32(field.BEGIN_MASK), options.i32(field.END_MASK), options.i32(field.SHRINK_AXIS_MASK)
+    ranges = [
+        _axis_range(size, begin[axis], end[axis], steps[axis], tuple(bool(mask >> axis & 1) for mask in masks))
+        for axis, size in enumerate(shape)
+    ]
+    if any(len(taken) == 0 or not 0 <= taken[0] < size for taken, size in zip(ranges, shape, strict=True)):
+        raise context.invalid(f"begin {list(begin)} and end {list(end)} leave nothing of shape {list(shape)}")
+    counts = tuple(len(taken) for taken in ranges)
+    context.expect(tuple(count for axis, count in enumerate(counts) if not masks[2] >> axis & 1))
+    return Rearrange((cut(context.inputs[0], tuple(r[0] for r in ranges), tuple(r.step for r in ranges), counts),))
+
+
+def _axis_range(size: int, begin: int, end: int, step: int, masks: tuple[bool, ...]) -> range:
+    """The positions taken along one axis; ``masks`` are begin, end and shrink.
+
+    As StartForAxis and StopForAxis of tensorflow/lite/kernels/internal/strided_slice_logic.h.
+    """
+    open_begin, open_end, shrink = masks
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+    start = begin + size if begin < 0 else begin
+    if open_begin:
+        start = low if step > 0 else high
+    start = min(max(start, low), high)
+    if shrink:
+        return range(start, start + 1)
+    stop = end + size if end < 0 else end
+    if open_end:
+        stop = high if step > 0 else low
+    return range(start, min(max(stop, low), high), step)
+
+
+def _split(context: Context) -> Rearrange:
+    (axis,) = _scalar(context, 0, "the axis")
+    return _parts(context, 1, axis)
+
+
+def _split_v(context: Context) -> Rearrange:
+    (axis,) = _scalar(context, 2, "the axis")
+    return _parts(context, 0, axis)
+
+
+def _scalar(context: Context, operand: int, what: str) -> tuple[int, ...]:
+    values = context.constant(operand, what)
+    if len(values) != 1:
+        raise context.invalid(f"{what} has {len(values)} values")
+    return values
+
+
+def _parts(context: Context, operand: int, named: int) -> Rearrange:
+    """Input ``operand`` cut along an axis into the sizes that the results have."""
+    source = context.inputs[operand]
+    rank = len(source.shape)
+    axis = context.axis(named, rank)
+    moves, start = [], 0
+    for place, output in enumerate(context.outputs):
+        if len(output.shape) != rank or output.shape != (
+            *source.shape[:axis],
+            output.shape[axis],
+            *source.shape[axis + 1 :],
+        ):
+            raise context.invalid(f"output {list(output.shape)} is no part of {list(source.shape)} on axis {axis}")
+        moves.append(_part(source, axis, start, output.shape[axis], place))
+        start += output.shape[axis]
+    if start != source.shape[axis]:
+        raise context.invalid(f"its outputs add up to {start} on axis {axis}, not {source.shape[axis]}")
+    return Rearrange(tuple(moves))
+
+
+def _part(source: Tensor, axis: int, start: int, count: int, target: int) -> Move:
+    inner = math.prod(source.shape[axis + 1 :])
+    outer = math.prod(source.shape[:axis])
+    return Move(
+        extents=(outer, count * inner),
+        source_strides=(source.shape[axis] * inner, 1),
+        target_strides=(count * inner, 1),
+        source_offset=start * inner,
+        target=target,
+    )
+
+
+def _pack(context: Context) -> Rearrange:
+    options, shape = context.required(), context.inputs[0].shape
+    axis = context.axis(options.i32(schema.PackOptions.AXIS), len(shape) + 1)
+    count = len(context.inputs)
+    if any(tensor.shape != shape for tensor in context.inputs):
+        raise context.invalid("its inputs differ in shape")
+    context.expect((*shape[:axis], count, *shape[axis:]))
+    outer, inner = math.prod(shape[:axis]), math.prod(shape[axis:])
+    return Rearrange(
+        tuple(
+            Move((outer, inner), (inner, 1), (count * inner, 1), target_offset=place * inner, source=place)
+            for place in range(count)
+        )
+    )
+
+
+def _unpack(context: Context) -> Rearrange:
+    options, source = context.required(), context.inputs[0]
+    axis = context.axis(options.i32(schema.UnpackOptions.AXIS), len(source.shape))
+    if len(context.outputs) != source.shape[axis]:
+        raise context.invalid(f"{len(context.outputs)} outputs of {source.shape[axis]} on axis {axis}")
+    for place in range(len(context.outputs)):
+        context.expect((*source.shape[:axis], *source.shape[axis + 1 :]), place)
+    return Rearrange(tuple(_part(source, axis, place, 1, place) for place in range(len(context.outputs))))
+
+
+RULES: dict[str, Rule] = {
+    "PACK": Rule(_pack, MANY, options_type=59),
+    "SLICE": Rule(_slice, range(3, 4), runtime_inputs=1),
+    "SPLIT": Rule(_split, range(2, 3), runtime_inputs=(1,), outputs=MANY),
+    "SPLIT_V": Rule(_split_v, range(3, 4), runtime_inputs=1, outputs=MANY),
+    "STRIDED_SLICE": Rule(_strided_slice, range(4, 5), options_type=32, runtime_inputs=1),
+    "UNPACK": Rule(_unpack, ONE, options_type=64, outputs=MANY),
+}

@@ -1,0 +1,219 @@
+"""Slices, splits, stacks, blocks, mirrors, repeats and picks give the interpreter's bytes; damaged ones are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from host_models import Kernels, build_kernels, load, random_samples, run
+from operator_models import One, check
+
+from optimize.compiler import build_host_library, compile_tflite
+from optimize.errors import InvalidModel, UnsupportedOperator
+
+DTYPES = ("int8", "float32", "int32")
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    return build_kernels(tmp_path_factory.mktemp("kernels"))
+
+
+def sliced(shape: tuple[int, ...], begin: tuple[int, ...], size: tuple[int, ...], dtype: str = "int8") -> bytes:
+    one = One(shape, dtype=dtype)
+    out = [n - b if s == -1 else s for n, b, s in zip(shape, begin, size, strict=True)]
+    return one.model("SLICE", [out], one.x, one.ints(*begin), one.ints(*size), table=("SliceOptions", {}))
+
+
+def strided(shape: tuple[int, ...], begin: Any, end: Any, steps: Any, out: Any, **masks: int) -> bytes:
+    one = One(shape, dtype=masks.pop("dtype", "int8"))  # type: ignore[arg-type]
+    operands = (one.ints(*begin), one.ints(*end), one.ints(*steps))
+    return one.model("STRIDED_SLICE", [out], one.x, *operands, table=("StridedSliceOptions", masks))
+
+
+def test_slice(kernels: Kernels) -> None:
+    check(
+        kernels,
+        [
+            sliced((1, 5, 6, 3), (0, 1, 2, 0), (1, 3, 4, 3)),
+            sliced((2, 5, 6, 3), (1, 0, 5, 1), (1, -1, 1, 1)),
+            sliced((7,), (3,), (-1,)),
+            sliced((2, 3, 2, 3, 2), (0, 1, 0, 1, 0), (2, 2, 1, 2, -1)),
+            *(sliced((3, 4), (1, 1), (2, 2), dtype) for dtype in ("float32",)),
+        ],
+    )
+
+
+def test_strided_slice(kernels: Kernels) -> None:
+    check(
+        kernels,
+        [
+            strided((1, 6, 7, 3), (0, 1, 0, 0), (1, 6, 7, 3), (1, 2, 3, 1), (1, 3, 3, 3)),
+            strided((1, 6, 7, 3), (0, 5, -1, 2), (1, 0, -8, -9), (1, -2, -3, -1), (1, 3, 3, 3)),
+            strided((1, 6, 7, 3), (0, 0, 0, 0), (0, 0, 0, 0), (1, -1, 1, -2), (1, 6, 7, 2), beginMask=15, endMask=15),
+            strided((2, 6, 7), (1, -2, 0), (2, -1, 7), (1, 1, 1), (7,), shrinkAxisMask=3),
+            strided((2, 6, 7), (-1, 2, 3), (0, 0, 0), (1, 1, 1), (), shrinkAxisMask=7),
+            strided((9,), (-100,), (100,), (4,), (3,)),
+            strided((5, 4), (0, 1), (5, 3), (2, 1), (3, 2), dtype="float32"),
+        ],
+    )
+
+
+def test_split(kernels: Kernels) -> None:
+    models = []
+    for shape, axis, count in (((1, 4, 6, 3), 2, 3), ((1, 4, 6, 3), -3, 2), ((4, 2), 0, 4), ((1, 4, 6, 8), 3, 4)):
+        one = One(shape)
+        part = [n // count if i == axis % len(shape) else n for i, n in enumerate(shape)]
+        table = ("SplitOptions", {"numSplits": count})
+        models.append(one.model("SPLIT", [part] * count, one.ints(axis, shape=()), one.x, table=table))
+    one = One((2, 7, 3))
+    table = ("SplitVOptions", {"numSplits": 3})
+    operands = (one.x, one.ints(1, 4, 2), one.ints(1, shape=()))
+    models.append(one.model("SPLIT_V", [(2, 1, 3), (2, 4, 3), (2, 2, 3)], *operands, table=table))
+    check(kernels, models)
+
+
+def test_pack_and_unpack(kernels: Kernels) -> None:
+    models = []
+    for axis, out in ((0, (3, 2, 4)), (1, (2, 3, 4)), (-1, (2, 4, 3))):
+        one = One((2, 4))
+        y = one.tensor((2, 4))
+        constant = one.tensor((2, 4), data=np.arange(8, dtype=np.int8))
+        table = ("PackOptions", {"axis": axis, "valuesCount": 3})
+        models.append(one.model("PACK", [out], one.x, y, constant, table=table, inputs=[one.x, y]))
+    for axis, shape, part in ((0, (3, 2, 4), (2, 4)), (-2, (2, 3, 4), (2, 4)), (2, (2, 3, 2), (2, 3))):
+        one = One(shape)
+        count = shape[axis]
+        models.append(one.model("UNPACK", [part] * count, table=("UnpackOptions", {"axis": axis, "num": count})))
+    check(kernels, models)
+
+
+def test_space_and_depth(kernels: Kernels) -> None:
+    check(
+        kernels,
+        [
+            One((2, 4, 6, 3)).model("SPACE_TO_DEPTH", [(2, 2, 3, 12)], table=("SpaceToDepthOptions", {"blockSize": 2})),
+            One((1, 6, 3, 1)).model("SPACE_TO_DEPTH", [(1, 2, 1, 9)], table=("SpaceToDepthOptions", {"blockSize": 3})),
+            One((2, 2, 3, 12)).model("DEPTH_TO_SPACE", [(2, 4, 6, 3)], table=("DepthToSpaceOptions", {"blockSize": 2})),
+            One((1, 2, 1, 9)).model("DEPTH_TO_SPACE", [(1, 6, 3, 1)], table=("DepthToSpaceOptions", {"blockSize": 3})),
+        ],
+    )
+
+
+def space_batch(name: str, shape: Any, block: Any, margins: Any, out: Any, zero_point: int = 0) -> bytes:
+    one = One(shape, zero_point=zero_point)
+    operands = (one.x, one.ints(*block), one.ints(*margins, shape=(len(block), 2)))
+    return one.model(name, [out], *operands, table=(name.title().replace("_", "").replace("Nd", "ND") + "Options", {}))
+
+
+def test_space_and_batch(kernels: Kernels) -> None:
+    check(
+        kernels,
+        [
+            space_batch("SPACE_TO_BATCH_ND", (1, 4, 6, 3), (2, 3), (0, 0, 0, 0), (6, 2, 2, 3), 5),
+            space_batch("SPACE_TO_BATCH_ND", (2, 6, 2), (3,), (0, 0), (6, 2, 2), 5),
+            space_batch("BATCH_TO_SPACE_ND", (6, 2, 2, 3), (2, 3), (0, 0, 0, 0), (1, 4, 6, 3), 5),
+            space_batch("BATCH_TO_SPACE_ND", (8, 4, 4, 2), (2, 2), (1, 2, 0, 2), (2, 5, 6, 2), 5),
+            space_batch("BATCH_TO_SPACE_ND", (3, 3, 2), (3,), (2, 0), (1, 7, 2), 5),
+        ],
+    )
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_mirror_pad(kernels: Kernels, mode: int) -> None:
+    models = []
+    for shape, amounts in (
+        ((1, 4, 5, 2), (0, 0, 2, 1, 1, 3, 0, 0)),
+        ((2, 3, 2), (1, 1, 2, 2, 0, 1)),
+        ((5,), (4, 4)),
+    ):
+        one = One(shape)
+        out = [n + a + b for n, a, b in zip(shape, amounts[::2], amounts[1::2], strict=True)]
+        operands = (one.x, one.ints(*amounts, shape=(len(shape), 2)))
+        models.append(one.model("MIRROR_PAD", [out], *operands, table=("MirrorPadOptions", {"mode": mode})))
+    check(kernels, models)
+
+
+def test_broadcast_reverse_and_gather(kernels: Kernels) -> None:
+    models = []
+    for shape, out in (((1, 3, 1), (2, 3, 4)), ((4,), (3, 2, 4)), ((1,), (5,)), ((2, 1, 3), (2, 5, 3))):
+        one = One(shape)
+        models.append(one.model("BROADCAST_TO", [out], one.x, one.ints(*out), table=("BroadcastToOptions", {})))
+    for shape, positions, axis in (
+        ((2, 5, 3), (4, 0, 0, 2), 1),
+        ((6, 2), (5, 1), 0),
+        ((2, 3, 4), (3, 1), -1),
+        ((2, 3, 4), (0, 1, 2), 1),
+    ):
+        one = One(shape)
+        out = [len(positions) if i == axis % len(shape) else n for i, n in enumerate(shape)]
+        table = ("GatherOptions", {"axis": axis, "batchDims": 0})
+        models.append(one.model("GATHER", [out], one.x, one.ints(*positions), table=table))
+    check(kernels, models)
+
+
+@pytest.mark.parametrize("flags", [(False, False), (True, False), (False, True)])
+def test_resize_nearest(kernels: Kernels, flags: tuple[bool, bool]) -> None:
+    models = []
+    table = ("ResizeNearestNeighborOptions", {"alignCorners": flags[0], "halfPixelCenters": flags[1]})
+    for shape, size in (
+        ((1, 3, 4, 2), (6, 8)),
+        ((2, 5, 4, 3), (7, 3)),
+        ((1, 1, 9, 1), (4, 1)),
+        ((1, 8, 8, 4), (3, 20)),
+    ):
+        one = One(shape)
+        out = (shape[0], *size, shape[3])
+        models.append(one.model("RESIZE_NEAREST_NEIGHBOR", [out], one.x, one.ints(*size), table=table))
+    check(kernels, models)
+
+
+@pytest.mark.parametrize(
+    ("shape", "block", "margins", "out"),
+    [((2, 5, 6, 2), (2, 2), (1, 2, 0, 2), (8, 4, 4, 2)), ((1, 7, 2), (3,), (2, 0), (3, 3, 2))],
+)
+def test_space_to_batch_pads_with_the_zero_point(
+    tmp_path: Path, shape: Any, block: Any, margins: Any, out: Any
+) -> None:
+    """As TensorFlow Lite does; the TFLM interpreter pads with memory it never set, a new value at every start."""
+    model = space_batch("SPACE_TO_BATCH_ND", shape, block, margins, out, 5)
+    compiled = compile_tflite(model, name="m")
+    library = load(build_host_library(compiled, tmp_path))
+    interpreter = Interpreter(model_content=model)
+    interpreter.allocate_tensors()
+    for sample in random_samples(compiled, 4, seed=1):
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], sample[0])
+        interpreter.invoke()
+        expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        assert run(library, sample) == [expected.tobytes()]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (sliced((4, 4), (1, 1), (4, 2)), r"\(SLICE\): begin \[1, 1\] and size \[4, 2\] of shape \[4, 4\]"),
+        (strided((4,), (3,), (1,), (1,), (1,)), r"\(STRIDED_SLICE\): .* leave nothing"),
+        (strided((4,), (0,), (4,), (0,), (1,)), r"\(STRIDED_SLICE\): .* strides \[0\]"),
+        (strided((4,), (0,), (4,), (1,), (3,)), r"\(STRIDED_SLICE\): output \[3\], expected \[4\]"),
+        (
+            One((2, 3)).model("UNPACK", [(3,)], table=("UnpackOptions", {"axis": 0, "num": 1})),
+            r"\(UNPACK\): 1 outputs of 2 on axis 0",
+        ),
+        (
+            One((1, 3, 3, 1)).model("SPACE_TO_DEPTH", [(1, 1, 1, 4)], table=("SpaceToDepthOptions", {"blockSize": 2})),
+            "do not divide 3x3",
+        ),
+    ],
+)
+def test_damaged_operators_are_refused(model: bytes, message: str) -> None:
+    with pytest.raises(InvalidModel, match=message):
+        compile_tflite(model, name="m")
+
+
+@pytest.mark.parametrize("masks", [{"ellipsisMask": 1}, {"newAxisMask": 1}, {"offset": True}])
+def test_strided_slices_the_interpreter_misreads_are_refused(masks: dict[str, int]) -> None:
+    with pytest.raises(UnsupportedOperator, match="STRIDED_SLICE"):
+        compile_tflite(strided((4,), (0,), (4,), (1,), (4,), **masks), name="m")
