@@ -57,6 +57,18 @@ MACHINES: Mapping[str, BareMachine] = MappingProxyType(
                 ram_bytes=0x00400000,
                 models_cycles=True,
             ),
+            BareMachine(
+                board="qemu-mps3-an547",
+                program="qemu-system-arm",
+                machine="mps3-an547",
+                core="Arm Cortex-M55",
+                cpu=("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
+                code_base=0x00000000,  # ITCM
+                code_bytes=0x00080000,
+                ram_base=0x21000000,  # internal SRAM, both banks
+                ram_bytes=0x00400000,
+                models_cycles=False,
+            ),
         )
     }
 )

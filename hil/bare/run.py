@@ -49,15 +49,18 @@ class BareRun:
 
     Attributes:
         output: Bytes of the outputs, end to end.
-        cost: What invoke took: instructions, counted, and cycles, modelled for a Cortex-M4 (None when not counted).
-        passage: The parts of the cost, the last bucket being what is in none; None when not counted.
+        instructions: What invoke executed, counted exactly; None when not counted.
+        cycles_modelled: What that takes on a Cortex-M4 by its manual's table; None on another processor, too.
         stack_bytes: Deepest stack of invoke, with the harness's few words.
+        passage: The parts of the cost, the last bucket being what is in none; None when not counted. On another
+            processor than a Cortex-M4 its cycles mean nothing.
     """
 
     output: bytes
-    cost: Cost | None
-    passage: Passage | None
+    instructions: int | None
+    cycles_modelled: int | None
     stack_bytes: int
+    passage: Passage | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +151,25 @@ def _report(
     stack = max(max(answer.setup_stack, answer.invoke_stack) for answer in answers) - base_stack
     heap = max(answer.heap for answer in answers)
     costs: Sequence[Passage | None] = passages or [None] * len(answers)
-    runs = (
-        BareRun(answer.output, passage.total if passage else None, passage, answer.invoke_stack)
-        for answer, passage in zip(answers, costs, strict=True)
-    )
     return BareReport(
-        runs=tuple(runs),
+        runs=tuple(_bare_run(answer, passage, machine) for answer, passage in zip(answers, costs, strict=True)),
         ram_bytes=program.static_bytes - base.static_bytes + heap + stack,
         flash_bytes=program.flash_bytes - base.flash_bytes,
         stack_bytes=stack,
         heap_bytes=heap,
         bucket_names=tuple(name for _, name in names),
         models_cycles=machine.models_cycles,
+    )
+
+
+def _bare_run(answer: _Answer, passage: Passage | None, machine: BareMachine) -> BareRun:
+    total = passage.total if passage else None
+    return BareRun(
+        output=answer.output,
+        instructions=total.instructions if total else None,
+        cycles_modelled=total.cycles_modelled if total and machine.models_cycles else None,
+        stack_bytes=answer.invoke_stack,
+        passage=passage,
     )
 
 

@@ -240,7 +240,7 @@ static m4_instruction_t decode_control(uint16_t first, uint16_t second)
     m4_instruction_t found = plain(M4_BRANCH);
 
     if (second & 0x5000u) { /* B.W, BL */
-        found.call = (second & 0x4000u) != 0;
+        found.call = (second & 0x5000u) == 0x5000u;
         return found;
     }
     if ((first & 0x0380u) != 0x0380u) { /* B<cond>.W */

@@ -115,16 +115,17 @@ static void charge(const instruction_t *now)
     const bool away = now != NULL && now->address != before->address + before->size;
     const bool may_branch = before->timing.row == M4_BRANCH || before->timing.row == M4_TABLE_BRANCH ||
                             (before->timing.loaded & 0x8000u) != 0;
+    const bool taken = may_branch && (away || at.accessed); /* a load of the pc may go on right behind itself */
 
     if (!skipped) { /* else the one cycle of a failed condition, whatever was before */
         cycles = cycles - at.saved + at.address_stall;
         passage->saved += at.saved;
         passage->address_stalls += at.address_stall;
     }
-    if (away && may_branch) {
+    if (taken) {
         cycles += M4_REFILL;
     }
-    passage->taken += away && may_branch;
+    passage->taken += taken;
     passage->interruptions += away && !may_branch;
     passage->result_stalls += waited;
     passage->unaligned += at.unaligned;
