@@ -65,14 +65,14 @@ def _leads(graph: Graph, last: dict[int, int], numbers: dict[int, int]) -> tuple
     leads = []
     for step, op in enumerate(graph.ops):
         for owner in dict.fromkeys(map(graph.storage, op.inputs)):
-            lead = _lead(graph, op, owner) if last.get(owner) == step else None
+            lead = lead_of(graph, op, owner) if last.get(owner) == step else None
             if lead is not None:
                 exact = isinstance(op.payload, Kernel) and op.payload.exact_lead
                 leads.append(Lead(numbers[owner], numbers[op.outputs[0]], lead, exact))
     return tuple(leads)
 
 
-def _lead(graph: Graph, op: Op, owner: int) -> int | None:
+def lead_of(graph: Graph, op: Op, owner: int) -> int | None:
     """The lead of a buffer that may be several operands of ``op``: all of them must have one."""
     if not isinstance(op.payload, Kernel):
         return None

@@ -153,20 +153,18 @@ def _lower_bound(
     for step in {buffer.first for buffer in buffers}:
         live[step] = sum(size for b, size in zip(buffers, sizes, strict=True) if b.first <= step <= b.last)
     for target in {target for _, target in allowed}:
-        sources = [source for source, other in allowed if other == target]
-        live[buffers[target].first] -= _saved_at_most(sizes, sources, target, allowed)
+        sources = [(sizes[source], lead) for (source, other), (lead, _) in allowed.items() if other == target]
+        live[buffers[target].first] -= shared_at_most(sources, sizes[target])
     return max(live.values(), default=0)
 
 
-def _saved_at_most(
-    sizes: tuple[int, ...], sources: list[int], target: int, allowed: dict[tuple[int, int], tuple[int, bool]]
-) -> int:
-    """Units that ``target`` and its ``sources``, which exclude each other, can share at most."""
-    apart = sum(sizes[source] for source in sources) + sizes[target]
-    together = max(sizes[target], sum(sizes[source] for source in sources))
+def shared_at_most(sources: list[tuple[int, int]], target: int) -> int:
+    """How much a target of that size can share at most with its ``sources`` (size, lead), which exclude each other."""
+    total = sum(size for size, _ in sources)
+    together = max(target, total)
     if len(sources) == 1:
-        together = max(together, allowed[sources[0], target][0] + sizes[sources[0]])
-    return max(apart - together, 0)
+        together = max(together, sources[0][1] + total)
+    return max(total + target - together, 0)
 
 
 def _place(problem: Problem, order: list[int], limit: int | None = None) -> list[int]:

@@ -12,6 +12,7 @@ from optimize.compiler.passes.drop_unused import drop_unused
 from optimize.compiler.passes.fuse_pad import fuse_pad
 from optimize.compiler.passes.lower import lower
 from optimize.compiler.passes.refuse_unsupported import refuse_unsupported
+from optimize.compiler.passes.schedule import schedule
 from optimize.compiler.passes.select_dsp import select_dsp
 from optimize.compiler.verify import verify
 
@@ -31,9 +32,13 @@ SELECTIONS: dict[str, tuple[Callable[[Graph], Graph], ...]] = {
 """What runs after ``PASSES`` on a core with kernels of its own: each replaces portable calls by faster ones."""
 
 
+LAST: tuple[Callable[[Graph], Graph], ...] = (schedule,)
+"""What runs when every kernel is chosen."""
+
+
 def run_passes(graph: Graph, core: Core) -> Graph:
     """Verify ``graph``, then run every pass for ``core`` and verify what it made."""
     verify(graph)
-    for step in (*PASSES, *SELECTIONS.get(core.name, ())):
+    for step in (*PASSES, *SELECTIONS.get(core.name, ()), *LAST):
         graph = verify(step(graph))
     return graph
