@@ -1,49 +1,82 @@
-#include <string.h>
-
 #include "flota/nn_dsp.h"
 #include "gemm.h"
 #include "panel.h"
 
-/* A run of the window that crosses the left or right edge, put together in `run`. `x` is its first column. */
-static const int8_t *edge_run(const flota_nn_dsp_conv_t *c, const int8_t *row, int32_t x, int8_t *run)
-{
-    const int32_t channels = c->input.channels, columns = c->run_bytes / channels;
+/* Where the window of an output pixel begins in the input. */
+typedef struct {
+    int32_t y, x;
+} corner_t;
 
-    memset(run, c->zero, (size_t)c->run_bytes);
-    for (int32_t i = 0; i < columns; i++) {
-        if (x + i >= 0 && x + i < c->input.width) {
-            memcpy(run + i * channels, row + (x + i) * channels, (size_t)channels);
-        }
+/* A run of the window that crosses the left or right edge. `x` is its first column; `run` is for putting it together. */
+static uint32_t *append_edge(const flota_nn_dsp_conv_t *c, const int8_t *row, int32_t x, int8_t *run, uint32_t *to)
+{
+    const int32_t channels = c->input.channels, width = c->input.width * channels;
+    int32_t place = x * channels;
+
+    for (int32_t i = 0; i < c->run_bytes; i++) {
+        run[i] = place >= 0 && place < width ? row[place] : c->zero;
+        place++;
     }
-    return run;
+    return panel_append(run, c->run_bytes, to);
 }
 
-/* Fills one column of the panel with what the window at output pixel (oy, ox) sees. */
-static void fill_column(const flota_nn_dsp_conv_t *c, const int8_t *image, int32_t oy, int32_t ox, int8_t *run,
-                        uint32_t *column)
+/* Fills one column of the panel with what a window sees that may leave the image. */
+static void fill_column(const flota_nn_dsp_conv_t *c, const int8_t *image, corner_t corner, int8_t *run, uint32_t *to)
 {
     const flota_nn_window_t *w = &c->window;
     const int32_t channels = c->input.channels, columns = c->run_bytes / channels;
-    const int32_t row_bytes = c->input.width * channels;
 
     for (int32_t ky = 0; ky < w->height; ky++) {
-        const int32_t y = oy * w->stride_y - w->pad_y + ky * w->dilation_y;
-        const int inside = y >= 0 && y < c->input.height;
+        const int32_t y = corner.y + ky * w->dilation_y;
+        int32_t x = corner.x;
 
         for (int32_t kx = 0; kx < c->runs_per_row; kx++) {
-            const int32_t x = ox * w->stride_x - w->pad_x + kx * w->dilation_x;
-            const int8_t *from;
-
-            if (!inside) {
-                from = memset(run, c->zero, (size_t)c->run_bytes);
-            } else if (x < 0 || x + columns > c->input.width) {
-                from = edge_run(c, image + y * row_bytes, x, run);
+            if (y < 0 || y >= c->input.height || x + columns <= 0 || x >= c->input.width) {
+                to = panel_fill(c->zero, (c->run_bytes + 1) >> 1, to);
             } else {
-                from = image + y * row_bytes + x * channels;
+                const int8_t *row = image + y * c->input.width * channels;
+
+                to = x < 0 || x + columns > c->input.width ? append_edge(c, row, x, run, to)
+                                                           : panel_append(row + x * channels, c->run_bytes, to);
             }
-            column = panel_append(from, c->run_bytes, column);
+            x += w->dilation_x;
         }
     }
+}
+
+/* Fills both columns with two windows side by side, of which both lie inside the image. */
+static void fill_inside(const flota_nn_dsp_conv_t *c, const int8_t *image, corner_t corner, uint32_t *to)
+{
+    const flota_nn_window_t *w = &c->window;
+    const int32_t channels = c->input.channels, row_bytes = c->input.width * channels;
+    const int32_t next_pixel = w->stride_x * channels;
+    const int8_t *row = image + corner.y * row_bytes + corner.x * channels;
+
+    for (int32_t ky = w->height; ky != 0; ky--) {
+        const int8_t *from = row;
+
+        for (int32_t kx = c->runs_per_row; kx != 0; kx--) {
+            to = panel_append_both(from, from + next_pixel, c->run_bytes, to);
+            from += w->dilation_x * channels;
+        }
+        row += w->dilation_y * row_bytes;
+    }
+}
+
+/* Whether the windows at `corner` and `columns` further right lie inside the image. */
+static int inside(const flota_nn_dsp_conv_t *c, corner_t corner, int32_t columns)
+{
+    const flota_nn_window_t *w = &c->window;
+
+    return corner.y >= 0 && corner.x >= 0 && corner.y + (w->height - 1) * w->dilation_y < c->input.height &&
+           corner.x + columns + (w->width - 1) * w->dilation_x < c->input.width;
+}
+
+static corner_t corner_of(const flota_nn_dsp_conv_t *c, int32_t oy, int32_t ox)
+{
+    const corner_t corner = {oy * c->window.stride_y - c->window.pad_y, ox * c->window.stride_x - c->window.pad_x};
+
+    return corner;
 }
 
 void flota_nn_dsp_conv_s8(const flota_nn_dsp_conv_t *conv, const int8_t *input, int8_t *output, uint8_t *scratch)
@@ -52,25 +85,33 @@ void flota_nn_dsp_conv_s8(const flota_nn_dsp_conv_t *conv, const int8_t *input, 
     int8_t *const run = (int8_t *)(panel + 2 * conv->gemm.pairs);
     int8_t *const unused = run + ((conv->run_bytes + 3) & ~3);
     const int32_t image = conv->input.height * conv->input.width * conv->input.channels;
-    const int32_t channels = conv->output.channels, pixels = conv->output.height * conv->output.width;
+    const int32_t channels = conv->output.channels, width = conv->output.width;
 
     for (int32_t b = 0; b < conv->output.batches; b++) {
         int32_t oy = 0, ox = 0;
 
-        for (int32_t p = 0; p < pixels; p += 2) {
-            for (int32_t i = 0; i < 2; i++) {
-                fill_column(conv, input, oy, ox, run, panel + i);
+        for (int32_t left = conv->output.height * width; left > 0; left -= 2) {
+            const corner_t first = corner_of(conv, oy, ox);
+            const int32_t two = left >= 2;
+
+            if (two && ox + 1 < width && inside(conv, first, conv->window.stride_x)) {
+                fill_inside(conv, input, first, panel);
+            } else {
                 /* The last pixel of an odd number is computed twice. */
-                if (p + 1 < pixels && ++ox == conv->output.width) {
-                    ox = 0;
-                    oy++;
-                }
+                const corner_t second = !two           ? first
+                                        : ox + 1 < width ? corner_of(conv, oy, ox + 1)
+                                                         : corner_of(conv, oy + 1, 0);
+
+                fill_column(conv, input, first, run, panel);
+                fill_column(conv, input, second, run, panel + 1);
             }
-            flota_nn_dsp_gemm_4x2(&conv->gemm, panel, output, p + 1 < pixels ? output + channels : unused);
-            clamp_values(&conv->gemm, output, p + 1 < pixels ? 2 * channels : channels);
-            output += 2 * channels;
+            flota_nn_dsp_gemm_4x2(&conv->gemm, panel, output, two ? output + channels : unused);
+            clamp_values(&conv->gemm, output, two ? 2 * channels : channels);
+            output += two ? 2 * channels : channels;
+            for (ox += 2; ox >= width; ox -= width) {
+                oy++;
+            }
         }
-        output -= pixels % 2 * channels;
         input += image;
     }
 }
