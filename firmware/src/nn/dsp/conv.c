@@ -7,15 +7,21 @@ typedef struct {
     int32_t y, x;
 } corner_t;
 
-/* A run of the window that crosses the left or right edge. `x` is its first column; `run` is for putting it together. */
+/* Appends a run of the window that crosses the left or right edge. `x` is its first column. */
 static uint32_t *append_edge(const flota_nn_dsp_conv_t *c, const int8_t *row, int32_t x, int8_t *run, uint32_t *to)
 {
     const int32_t channels = c->input.channels, width = c->input.width * channels;
-    int32_t place = x * channels;
+    const int32_t begin = x * channels, end = begin + c->run_bytes;
+    const int32_t first = begin < 0 ? 0 : begin, last = end > width ? width : end;
 
-    for (int32_t i = 0; i < c->run_bytes; i++) {
-        run[i] = place >= 0 && place < width ? row[place] : c->zero;
-        place++;
+    if ((channels & 3) == 0) {
+        /* Whole quads lie on either side of the edge. */
+        to = panel_fill(c->zero, (first - begin) >> 1, to);
+        to = panel_append(row + first, last - first, to);
+        return panel_fill(c->zero, (end - last) >> 1, to);
+    }
+    for (int32_t place = begin; place < end; place++) {
+        run[place - begin] = place >= 0 && place < width ? row[place] : c->zero;
     }
     return panel_append(run, c->run_bytes, to);
 }

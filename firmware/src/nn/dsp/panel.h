@@ -31,13 +31,23 @@ static inline uint32_t *panel_append(const int8_t *from, int32_t count, uint32_t
 {
     const int8_t *const quads_end = from + (count & ~3);
 
-    while (from != quads_end) {
-        const uint32_t quad = dsp_load32(from);
+    if ((count & 4) != 0) {
+        const uint32_t a = dsp_load32(from);
 
-        to[0] = dsp_sxtb16(quad);
-        to[2] = dsp_sxtb16_odd(quad);
+        to[0] = dsp_sxtb16(a);
+        to[2] = dsp_sxtb16_odd(a);
         from += 4;
         to += 4;
+    }
+    while (from != quads_end) {
+        const uint32_t a = dsp_load32(from), b = dsp_load32(from + 4);
+
+        to[0] = dsp_sxtb16(a);
+        to[2] = dsp_sxtb16_odd(a);
+        to[4] = dsp_sxtb16(b);
+        to[6] = dsp_sxtb16_odd(b);
+        from += 8;
+        to += 8;
     }
     return panel_append_rest(from, count, to);
 }
@@ -86,9 +96,14 @@ static inline uint32_t *panel_fill(int8_t value, int32_t pairs, uint32_t *to)
 {
     const uint32_t pair = dsp_pack_low((uint32_t)(int32_t)value, (uint32_t)(int32_t)value);
 
-    for (; pairs != 0; pairs--) {
+    if ((pairs & 1) != 0) {
         *to = pair;
         to += 2;
+    }
+    for (pairs >>= 1; pairs != 0; pairs--) {
+        to[0] = pair;
+        to[2] = pair;
+        to += 4;
     }
     return to;
 }
