@@ -12,17 +12,23 @@
 extern "C" {
 #endif
 
-/* What the sums of four output channels are multiplied with. */
+/* What the sums of four output channels are multiplied with: in [2^30, 2^31), then shifted right by 1 to 23. */
 typedef struct {
-    int32_t multiplier[4]; /* in [2^30, 2^31) */
-    uint8_t shift[4];      /* right shift after the multiplication, less one: 0..22 */
+    int32_t multiplier[4];
+    uint8_t shift[4]; /* right shift, less one; for flota_nn_dsp_gemm_wide the left shift of nn.h as an int8 */
 } flota_nn_dsp_factors_t;
 
-/* A matrix of weights and what becomes of its products; see src/nn/dsp/gemm.h. Channels come in groups of four, of which
- * the last may be used in part. */
-typedef struct {
-    const uint32_t *weights;               /* [group][k pair][2]: channels 0 and 1, channels 2 and 3 */
-    const int32_t *bias;                   /* [group][4]: channel 0, 256 * channel 1 + channel 0, and so on; mod 2^32 */
+typedef struct flota_nn_dsp_gemm flota_nn_dsp_gemm_t;
+
+/* Multiplies the weights with two columns. `panel` holds [k pair][column] packed halfwords; the results of each column
+ * are contiguous and saturated to int8. */
+typedef void flota_nn_dsp_multiply_t(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1);
+
+/* A matrix of weights and what becomes of its products. Channels come in groups of four, of which the last may be used
+ * in part. How weights and biases are packed is a matter of `multiply`: see src/nn/dsp/gemm.h. */
+struct flota_nn_dsp_gemm {
+    const uint32_t *weights;
+    const int32_t *bias;
     const flota_nn_dsp_factors_t *factors; /* of each group, or of all */
     int32_t factors_stride;                /* bytes from the factors of one group to the next; 0: all share them */
     int32_t groups;
@@ -30,7 +36,10 @@ typedef struct {
     int32_t pairs;         /* pairs of inputs each channel sums over */
     int32_t offset;        /* 2 * output zero point + 1 */
     int8_t min, max;       /* clamp of the stored value */
-} flota_nn_dsp_gemm_t;
+    flota_nn_dsp_multiply_t *multiply;
+};
+
+flota_nn_dsp_multiply_t flota_nn_dsp_gemm_4x2, flota_nn_dsp_gemm_wide;
 
 /* Convolution whose groups see all input channels. Output pixels are made two at a time, in row-major order. */
 typedef struct {

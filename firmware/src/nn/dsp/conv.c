@@ -111,7 +111,7 @@ void flota_nn_dsp_conv_s8(const flota_nn_dsp_conv_t *conv, const int8_t *input, 
                 fill_column(conv, input, first, run, panel);
                 fill_column(conv, input, second, run, panel + 1);
             }
-            flota_nn_dsp_gemm_4x2(&conv->gemm, panel, output, two ? output + channels : unused);
+            conv->gemm.multiply(&conv->gemm, panel, output, two ? output + channels : unused);
             clamp_values(&conv->gemm, output, two ? 2 * channels : channels);
             output += two ? 2 * channels : channels;
             for (ox += 2; ox >= width; ox -= width) {

@@ -1,12 +1,18 @@
-/* The matrix product under convolutions and fully connected layers, four output channels at a time.
+/* The matrix products under convolutions and fully connected layers. The input's zero point is folded into the biases.
  *
- * Weights are packed in pairs of channels: a halfword holds 256 * w1 + w0. One SMLAD on such packed halfwords adds
- * 256 * (products of channel 1) + (products of channel 0) to a sum; one more on the sign-extended low bytes adds the
- * products of channel 0 alone. The difference of both sums is 256 times that of channel 1. So a word of weights costs one
- * load and one extraction for two channels, half of what separate bytes cost. The compiler proves (dsp_packing.py) that
- * every pair fits a halfword and that no sum of an odd channel reaches 2^23.
+ * flota_nn_dsp_gemm_4x2: four channels by two columns; flota_nn_dsp_gemm_4x1_s8: four channels by one.
+ *     Weights are packed in pairs of channels: a halfword holds 256 * w1 + w0. One SMLAD on such packed halfwords adds
+ *     256 * (products of channel 1) + (products of channel 0) to a sum; one more on the sign-extended low bytes adds the
+ *     products of channel 0 alone. The difference of both sums is 256 times that of channel 1. So a word of weights
+ *     costs one load and one extraction for two channels, half of what separate bytes cost. The compiler proves
+ *     (dsp_packing.py) that every pair fits a halfword and that no sum of an odd channel reaches 2^23.
+ *     weights: [group][k pair][2], channels 0 and 1, channels 2 and 3.
+ *     bias: [group][4]: channel 0, 256 * channel 1 + channel 0, the same for channels 2 and 3; modulo 2^32.
  *
- * The input's zero point is folded into the biases. Results are saturated to int8; a narrower clamp is the caller's.
+ * flota_nn_dsp_gemm_wide: what the other cannot prove: larger sums, a weight of -128 beside a negative one, any shift.
+ *     weights: [channel][k quad], bytes 0 and 2 for the first pair of the quad, 1 and 3 for the second.
+ *     bias: [channel].
+ *
  * The assembly reads flota_nn_dsp_gemm_t and flota_nn_dsp_factors_t at fixed offsets.
  */
 #ifndef FLOTA_NN_DSP_GEMM_H
@@ -15,9 +21,6 @@
 #include <stdint.h>
 
 #include "flota/nn_dsp.h"
-
-/* Two columns: `panel` holds [k pair][column] packed halfwords; each column of outputs is contiguous. */
-void flota_nn_dsp_gemm_4x2(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1);
 
 /* One column of int8 values. `gemm->pairs` is even; each quad of inputs counts as the pairs (0, 2) and (1, 3). */
 void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int8_t *out);

@@ -14,7 +14,7 @@ void flota_nn_dsp_pointwise_s8(const flota_nn_dsp_pointwise_t *conv, const int8_
         const int32_t two = left >= 2;
 
         panel_append_both(input, two ? input + in : input, in, panel);
-        flota_nn_dsp_gemm_4x2(&conv->gemm, panel, output, two ? output + out : unused);
+        conv->gemm.multiply(&conv->gemm, panel, output, two ? output + out : unused);
         clamp_values(&conv->gemm, output, two ? 2 * out : out);
         input += 2 * in;
         output += 2 * out;
