@@ -1,7 +1,8 @@
-"""Weights, biases and factors in the form that ``firmware/src/nn/dsp/gemm.S`` multiplies.
+"""Weights, biases and factors in the forms that the matrix products of ``firmware/src/nn/dsp/gemm.h`` take.
 
-Two channels share a halfword, 256 * w1 + w0 (see gemm.h). That is exact when every such value fits a halfword and the
-sum of the odd channel stays under 2**23, which is proven here for every possible input.
+The fast one shares a halfword between two channels, 256 * w1 + w0. That is exact when every such value fits a halfword
+and the sum of the odd channel stays under 2**23, which is proven here for every possible input. The wide one takes the
+rest.
 """
 
 from __future__ import annotations
@@ -36,32 +37,58 @@ def run_order(length: int) -> list[int]:
 def pack_gemm(
     weights: Array, bias: tuple[int, ...] | None, input_offset: int, requantize: Requantize, order: list[int]
 ) -> Gemm | None:
-    """Pack ``weights`` [channels][inputs]; ``order`` gives the inputs in the order of the kernel's pairs, -1 a zero.
+    """Pack ``weights`` [channels][inputs] for the fast product.
 
-    None where the kernel would not be exact: a factor or a sum is out of its range, or -128 meets a negative weight.
-    ``input_offset`` is minus the input's zero point; it goes into the biases.
+    ``order`` gives the inputs in the order of the kernel's pairs, -1 a zero. ``input_offset`` is minus the input's zero
+    point; it goes into the biases. None where the product would not be exact: a factor or a sum is out of its range, or
+    -128 meets a negative weight.
     """
+    padded, biases = _pad(weights, bias, input_offset)
+    low, high = _sum_range(padded, biases)
+    pairs = _factors(requantize, len(weights), padded, biases, low, high)
+    words = _packed_words(padded[:, order])
+    if pairs is None or words is None or not _sums_fit(low, high):
+        return None
+    return Gemm(
+        weights=words,
+        biases=tuple(map(_packed_bias, _fours(biases.tolist()))),
+        factors=_shared(pairs),
+        channels=len(weights),
+        pairs=len(order) // 2,
+        output_zero=requantize.offset,
+        clamp=requantize.clamp,
+    )
+
+
+def pack_wide(
+    weights: Array, bias: tuple[int, ...] | None, input_offset: int, requantize: Requantize, order: list[int]
+) -> Gemm:
+    """The same for the wide product, which takes everything."""
+    padded, biases = _pad(weights, bias, input_offset)
+    order = order + [-1] * (-len(order) % 4)
+    bytes_of_quads = padded[:, order].reshape(len(padded), -1, 4)[:, :, [0, 2, 1, 3]]
+    # The kernel reads the byte as a signed left shift.
+    pairs = [(multiplier, shift % 256 + 1) for multiplier, shift in map(requantize.of, range(len(weights)))]
+    return Gemm(
+        weights=bytes_of_quads.astype(np.int8).tobytes(),
+        biases=tuple(_four(map(wrap32, four)) for four in _fours(biases.tolist())),
+        factors=_shared(pairs),
+        channels=len(weights),
+        pairs=len(order) // 2,
+        output_zero=requantize.offset,
+        clamp=requantize.clamp,
+        wide=True,
+    )
+
+
+def _pad(weights: Array, bias: tuple[int, ...] | None, input_offset: int) -> tuple[Array, Array]:
+    """Weights with whole groups of rows and a last column of zeros; biases with the zero point's part."""
     channels, rows = len(weights), -(-len(weights) // GROUP) * GROUP
     padded = np.zeros((rows, weights.shape[1] + 1), np.int64)
     padded[:channels, :-1] = weights
     biases = np.zeros(rows, np.int64)
     biases[:channels] = weights.sum(axis=1) * input_offset + (0 if bias is None else np.array(bias, np.int64))
-    low, high = _sum_range(padded, biases)
-    pairs = _factors(requantize, channels, padded, biases, low, high)
-    words = _packed_words(padded[:, order])
-    if pairs is None or words is None or not _sums_fit(low, high):
-        return None
-    pairs += pairs[:1] * (rows - channels)
-    starts = range(0, rows, GROUP)
-    return Gemm(
-        weights=words,
-        biases=tuple(_group_bias(biases[i : i + GROUP]) for i in starts),
-        factors=_shared([_group_factors(pairs[i : i + GROUP]) for i in starts]),
-        channels=channels,
-        pairs=len(order) // 2,
-        output_zero=requantize.offset,
-        clamp=requantize.clamp,
-    )
+    return padded, biases
 
 
 def _sum_range(weights: Array, biases: Array) -> tuple[Array, Array]:
@@ -109,17 +136,22 @@ def _packed_words(ordered: Array) -> bytes | None:
     return words.transpose(0, 2, 1).astype("<u4").tobytes()
 
 
-def _group_bias(bias: Array) -> Four:
+def _packed_bias(bias: Four) -> Four:
     mixed = (bias[0], 256 * bias[1] + bias[0], bias[2], 256 * bias[3] + bias[2])
-    return _four(wrap32(int(value)) for value in mixed)
+    return _four(map(wrap32, mixed))
 
 
-def _group_factors(pairs: list[tuple[int, int]]) -> Factors:
-    return Factors(_four(multiplier for multiplier, _ in pairs), _four(shift - 1 for _, shift in pairs))
+def _shared(pairs: list[tuple[int, int]]) -> tuple[Factors, ...]:
+    """(multiplier, shift) of the channels, in groups; one where all agree. What fills the last group is the first's."""
+    filled = pairs + pairs[:1] * (-len(pairs) % GROUP)
+    multipliers, shifts = (list(column) for column in zip(*filled, strict=True))
+    less_one = [shift - 1 for shift in shifts]
+    factors = tuple(map(Factors, _fours(multipliers), _fours(less_one)))
+    return factors[:1] if len(set(factors)) == 1 else factors
 
 
-def _shared(factors: list[Factors]) -> tuple[Factors, ...]:
-    return tuple(factors[:1] if len(set(factors)) == 1 else factors)
+def _fours(values: list[int]) -> list[Four]:
+    return [_four(values[i : i + GROUP]) for i in range(0, len(values), GROUP)]
 
 
 def _four(values: Iterable[int]) -> Four:

@@ -33,8 +33,7 @@ class Factors:
 class Gemm:
     """Packed weights and what becomes of the sums; see flota_nn_dsp_gemm_t.
 
-    ``weights`` are little-endian words [group][pair][2]; ``biases`` are modulo 2**32; one entry of ``factors`` stands
-    for all groups where these agree.
+    ``biases`` are modulo 2**32; one entry of ``factors`` stands for all groups where these agree.
     """
 
     weights: bytes
@@ -44,11 +43,18 @@ class Gemm:
     pairs: int
     output_zero: int
     clamp: tuple[int, int]
+    wide: bool = False
+    """Packed for flota_nn_dsp_gemm_wide, not flota_nn_dsp_gemm_4x2; see gemm.h for both forms."""
 
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
         return len(self.weights) + 4 * WORD_BYTES * len(self.biases) + FACTORS_BYTES * len(self.factors)
+
+    @property
+    def source(self) -> str:
+        """The file of the matrix product."""
+        return "src/nn/dsp/gemm_wide.c" if self.wide else "src/nn/dsp/gemm.S"
 
     @property
     def panel_bytes(self) -> int:
@@ -61,7 +67,6 @@ class DspConvCall(Kernel):
     """A convolution by way of a panel of two output pixels."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/conv.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S",)
     HEADER: ClassVar[str] = "flota/nn_dsp.h"
     input: Image
     output: Image
@@ -70,6 +75,11 @@ class DspConvCall(Kernel):
     runs_per_row: int
     input_zero: int
     gemm: Gemm
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kernel and its matrix product."""
+        return (self.SOURCE, self.gemm.source)
 
     @property
     def constant_bytes(self) -> int:
@@ -91,12 +101,16 @@ class DspPointwiseCall(Kernel):
     """A 1x1 convolution with stride 1 over all pixels of the batch."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/pointwise.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S",)
     HEADER: ClassVar[str] = "flota/nn_dsp.h"
     pixels: int
     in_channels: int
     out_channels: int
     gemm: Gemm
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kernel and its matrix product."""
+        return (self.SOURCE, self.gemm.source)
 
     @property
     def constant_bytes(self) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimize.compiler.dsp_packing import Array, pack_gemm, run_order
+from optimize.compiler.dsp_packing import Array, pack_gemm, pack_wide, run_order
 from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Kernel, Window
-from optimize.compiler.kernels_dsp import DspConvCall, DspFullyConnectedCall, DspPointwiseCall
+from optimize.compiler.kernels_dsp import DspConvCall, DspFullyConnectedCall, DspPointwiseCall, Gemm
 
 
 def choose_conv(call: ConvCall) -> Kernel | None:
@@ -31,7 +31,7 @@ def _covers_input(call: ConvCall) -> bool:
     )
 
 
-def _as_fully_connected(call: ConvCall) -> Kernel | None:
+def _as_fully_connected(call: ConvCall) -> Kernel:
     features = call.input.height * call.input.width * call.input.channels
     return choose_fully_connected(
         FullyConnectedCall(
@@ -46,25 +46,20 @@ def _as_fully_connected(call: ConvCall) -> Kernel | None:
     )
 
 
-def _as_pointwise(call: ConvCall) -> Kernel | None:
+def _as_pointwise(call: ConvCall) -> Kernel:
     channels = call.input.channels
-    gemm = pack_gemm(_matrix(call), call.bias, call.input_offset, call.requantize, run_order(channels))
-    if gemm is None:
-        return None
+    gemm = _packed(call, run_order(channels))
     pixels = call.input.batches * call.input.height * call.input.width
     return DspPointwiseCall(pixels, channels, call.output.channels, gemm)
 
 
-def _as_panels(call: ConvCall) -> Kernel | None:
+def _as_panels(call: ConvCall) -> Kernel:
     height, width = call.window.size
     dense = call.window.dilation[1] == 1 or width == 1
     run = width * call.input.channels if dense else call.input.channels
     runs = height * width * call.input.channels // run
     within = run_order(run)
     order = [start * run + place if place >= 0 else -1 for start in range(runs) for place in within]
-    gemm = pack_gemm(_matrix(call), call.bias, call.input_offset, call.requantize, order)
-    if gemm is None:
-        return None
     return DspConvCall(
         input=call.input,
         output=call.output,
@@ -72,16 +67,25 @@ def _as_panels(call: ConvCall) -> Kernel | None:
         run_bytes=run,
         runs_per_row=1 if dense else width,
         input_zero=-call.input_offset,
-        gemm=gemm,
+        gemm=_packed(call, order),
     )
 
 
-def choose_fully_connected(call: FullyConnectedCall) -> Kernel | None:
+def choose_fully_connected(call: FullyConnectedCall) -> Kernel:
     """The packed form of a fully connected layer; inputs are filled up to whole quads."""
     filled = -(-call.in_features // 4) * 4
     order = [place if place < call.in_features else -1 for place in run_order(filled)]
     gemm = pack_gemm(_matrix(call), call.bias, call.input_offset, call.requantize, order)
-    return None if gemm is None else DspFullyConnectedCall(call.batches, call.in_features, call.out_features, gemm)
+    if gemm is None:
+        wide = _packed(call, run_order(call.in_features))
+        return DspPointwiseCall(call.batches, call.in_features, call.out_features, wide)
+    return DspFullyConnectedCall(call.batches, call.in_features, call.out_features, gemm)
+
+
+def _packed(call: ConvCall | FullyConnectedCall, order: list[int]) -> Gemm:
+    """The weights for the fast product if that is exact, else for the wide one."""
+    arguments = (_matrix(call), call.bias, call.input_offset, call.requantize, order)
+    return pack_gemm(*arguments) or pack_wide(*arguments)
 
 
 def _matrix(call: ConvCall | FullyConnectedCall) -> Array:

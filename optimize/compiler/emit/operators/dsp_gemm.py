@@ -20,7 +20,8 @@ def _gemm(name: str, gemm: dsp.Gemm) -> tuple[tuple[str, ...], str]:
         f".factors_stride = {'0' if len(gemm.factors) == 1 else 'sizeof(flota_nn_dsp_factors_t)'}, "
         f".groups = {len(gemm.biases)}, .last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
         f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}, "
-        f".min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}}}"
+        f".min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}, "
+        f".multiply = flota_nn_dsp_gemm_{'wide' if gemm.wide else '4x2'}}}"
     )
     return (words, biases, factors), value
 
