@@ -76,8 +76,8 @@ class Kernels:
 
 def build_kernels(folder: Path) -> Kernels:
     objects = []
-    for source in sorted((FIRMWARE / "src/nn").glob("*.c")):
-        target = folder / f"{source.stem}.o"
+    for source in sorted((FIRMWARE / "src/nn").rglob("*.c")):
+        target = folder / f"{source.parent.name}-{source.stem}.o"
         compile_shared([source], target, sanitize=True, extra=("-c", "-O1"))
         objects.append(target)
     return Kernels(objects, folder)
