@@ -204,7 +204,9 @@ class Softmax(SourcePayload):
 class Unary(SourcePayload):
     """A function of one int8 element, ``requantize`` being QUANTIZE from int8 to int8."""
 
-    kind: Literal["relu", "relu6", "logistic", "tanh", "requantize"]
+    kind: Literal["relu", "relu6", "logistic", "tanh", "requantize", "leaky_relu", "hard_swish", "elu", "abs", "rsqrt"]
+    alpha: float = 0.0
+    """The slope of leaky_relu below zero."""
 
 
 @dataclass(frozen=True, slots=True)

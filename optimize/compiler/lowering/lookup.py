@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from optimize.compiler import ir
+from optimize.compiler.activations import (
+    abs_table,
+    elu_table,
+    hard_swish_factors,
+    hard_swish_table,
+    leaky_relu_table,
+    rsqrt_factor,
+    rsqrt_table,
+)
 from optimize.compiler.fixed_point import float32, logistic_table, multiply, tanh_table
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels import LookupCall
@@ -63,12 +72,53 @@ def _sigmoid_input(op: Op, source: Tensor) -> tuple[float, int]:
     return scale, zero_point
 
 
+def _leaky_relu_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    assert isinstance(op.payload, ir.Unary)
+    (scale, _), (out_scale, _) = quants = quant_of(op, source), quant_of(op, output)
+    for slope in (1.0, abs(op.payload.alpha)):
+        factor_of(op, scale * slope / out_scale)
+    return leaky_relu_table(*quants, op.payload.alpha)
+
+
+def _elu_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    quants = quant_of(op, source), quant_of(op, output)
+    factor_of(op, 256.0 * quants[0][0] / quants[1][0])
+    return elu_table(*quants)
+
+
+def _abs_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    quants = quant_of(op, source), quant_of(op, output)
+    factor_of(op, quants[0][0] / quants[1][0])
+    return abs_table(*quants)
+
+
+def _rsqrt_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    quants = quant_of(op, source), quant_of(op, output)
+    _, shift = rsqrt_factor(quants[0][0], quants[1][0])
+    if not -11 <= shift <= 30:
+        raise InvalidModel(f"{op.label}: its scales give a factor of 2**{shift}", hint=SCALE_HINT)
+    return rsqrt_table(*quants)
+
+
+def _hard_swish_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    quants = quant_of(op, source), quant_of(op, output)
+    factors = hard_swish_factors(quants[0][0], quants[1][0])
+    if not -15 <= factors.output[1] <= 0 or not -15 <= factors.gate[1] <= 30:
+        raise InvalidModel(f"{op.label}: scales {quants[0][0]:g} and {quants[1][0]:g}", hint=SCALE_HINT)
+    return hard_swish_table(*quants)
+
+
 UNARY_TABLES: dict[str, Callable[[Op, Tensor, Tensor], tuple[int, ...]]] = {
     "relu": _relu_table,
     "relu6": _relu6_table,
     "logistic": _logistic_table,
     "tanh": _tanh_table,
     "requantize": _requantize_table,
+    "leaky_relu": _leaky_relu_table,
+    "hard_swish": _hard_swish_table,
+    "elu": _elu_table,
+    "abs": _abs_table,
+    "rsqrt": _rsqrt_table,
 }
 
 

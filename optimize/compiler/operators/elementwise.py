@@ -43,11 +43,25 @@ def _dequantize(context: Context) -> Dequantize | Opaque:
     return Opaque(f"it turns {source} into {target}", "quantize the model to full int8")
 
 
-def _unary(kind: Literal["relu", "relu6", "logistic", "tanh"]) -> Callable[[Context], Unary]:
+def _leaky_relu(context: Context) -> Unary:
+    alpha = context.required().f32(schema.LeakyReluOptions.ALPHA)
+    if not abs(alpha) < 2.0**20:
+        raise context.invalid(f"alpha {alpha}")
+    return Unary("leaky_relu", alpha)
+
+
+def _unary(
+    kind: Literal["relu", "relu6", "logistic", "tanh", "hard_swish", "elu", "abs", "rsqrt"],
+) -> Callable[[Context], Unary]:
     return lambda context: Unary(kind)
 
 
 RULES: dict[str, Rule] = {
+    "ABS": Rule(_unary("abs"), ONE),
+    "ELU": Rule(_unary("elu"), ONE),
+    "HARD_SWISH": Rule(_unary("hard_swish"), ONE),
+    "LEAKY_RELU": Rule(_leaky_relu, ONE, options_type=75),
+    "RSQRT": Rule(_unary("rsqrt"), ONE),
     "ADD": Rule(_binary("add"), TWO, options_type=11),
     "DEQUANTIZE": Rule(_dequantize, ONE),
     "LOGISTIC": Rule(_unary("logistic"), ONE),

@@ -1,0 +1,69 @@
+"""Functions of one int8 become tables with exactly the interpreter's entries, over all 256 inputs and many scales."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from host_models import load, reference, run
+from operator_models import One, float32
+
+from optimize.compiler import build_host_library, compile_tflite
+from optimize.errors import InvalidModel, UnsupportedOperator
+
+ALL = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
+QUANTS = (
+    (0.05, 3, 0.05, 3),
+    (0.1, -128, 0.03, -128),
+    (0.01, 127, 0.2, 127),
+    (3.0, 0, 0.7, -5),
+    (0.0005, -7, 0.004, 100),
+    (0.023529412, -1, 0.015748031, -104),
+)
+
+
+def model(name: str, quant: tuple[float, int, float, int], alpha: float | None = None) -> bytes:
+    one = One((1, 256), scale=float32(quant[0]), zero_point=quant[1])
+    table = None if alpha is None else ("LeakyReluOptions", {"alpha": alpha})
+    return one.model(name, [(1, 256)], scale=float32(quant[2]), zero_point=quant[3], table=table)
+
+
+def check_table(model: bytes, folder: Path, values: np.ndarray = ALL) -> None:  # type: ignore[type-arg]
+    compiled = compile_tflite(model, name="m")
+    library = load(build_host_library(compiled, folder))
+    ours = np.frombuffer(run(library, [values])[0], np.int8)
+    theirs = np.frombuffer(reference(model, [[values]])[0][0], np.int8)
+    assert ours.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize("quant", QUANTS)
+@pytest.mark.parametrize("alpha", [0.2, 0.0, 1.5, -0.3])
+def test_leaky_relu(tmp_path: Path, quant: tuple[float, int, float, int], alpha: float) -> None:
+    check_table(model("LEAKY_RELU", quant, alpha), tmp_path)
+
+
+@pytest.mark.parametrize("quant", QUANTS)
+@pytest.mark.parametrize("name", ["HARD_SWISH", "ELU", "ABS"])
+def test_functions_without_options(tmp_path: Path, quant: tuple[float, int, float, int], name: str) -> None:
+    check_table(model(name, quant), tmp_path)
+
+
+@pytest.mark.parametrize("scales", [(0.1, 0.05), (0.01, 0.04), (2.0, 0.01), (0.003, 0.3)])
+@pytest.mark.parametrize("zero_point", [-128, -100, 50])
+def test_rsqrt(tmp_path: Path, scales: tuple[float, float], zero_point: int) -> None:
+    """Over the inputs it is defined for: the interpreter stops with an error at a negative one."""
+    values = np.maximum(ALL, np.int8(zero_point))
+    check_table(model("RSQRT", (scales[0], zero_point, scales[1], -128)), tmp_path, values)
+
+
+@pytest.mark.parametrize(("name", "scales"), [("HARD_SWISH", (1e9, 1e-9)), ("ELU", (1e9, 1e-9)), ("RSQRT", (1e4, 1e4))])
+def test_scales_out_of_reach_are_refused(name: str, scales: tuple[float, float]) -> None:
+    with pytest.raises(InvalidModel, match=name):
+        compile_tflite(model(name, (scales[0], 0, scales[1], 0)), name="m")
+
+
+@pytest.mark.parametrize("name", ["EXP", "LOG", "SQRT", "SQUARE", "NEG", "SIN", "COS", "RELU_N1_TO_1", "GELU"])
+def test_functions_the_interpreter_has_only_in_float_are_refused(name: str) -> None:
+    with pytest.raises(UnsupportedOperator, match=rf"operator 0 \({name}\)"):
+        compile_tflite(model(name, QUANTS[0]), name="m")
