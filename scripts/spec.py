@@ -73,7 +73,8 @@ def _lines() -> Iterator[str]:
         yield f"`{words.__name__}`: {', '.join(f'`{word.value}`' for word in words)}.\n"
     yield "## Board link\n"
     yield f"{_prose(protocol)}\n"
-    yield f"`MAX_BODY_BYTES` {protocol.MAX_BODY_BYTES}, `CHUNK_BYTES` {protocol.CHUNK_BYTES}.\n"
+    yield f"`MAX_BODY_BYTES` {protocol.MAX_BODY_BYTES}, `CHUNK_BYTES` {protocol.CHUNK_BYTES}, "
+    yield f"`RUN_FRESH` {protocol.RUN_FRESH} (a streaming model starts anew).\n"
     yield from _record(protocol.FRAME_HEADER)
     yield from _numbers(protocol.Command)
     yield from _statuses()

@@ -40,6 +40,12 @@ class LoadedModel:
             outputs = self._runtime.infer(case)
             return Answer(outputs, (time.perf_counter_ns() - begin) / 1e6)
 
+    def reset(self) -> None:
+        """Begin a new stream; nothing where the model remembers nothing."""
+        with self._lock:
+            if not self._closed:
+                self._runtime.reset()
+
     def close(self) -> None:
         """Wait for the inference under way and free the runtime."""
         with self._lock:
@@ -95,6 +101,7 @@ class LinuxInstaller:
         model = LoadedModel(self._read(job))
         try:
             for number, (case, expected) in enumerate(model.golden):
+                model.reset()
                 check_golden(model.manifest, number, expected, model.infer(case).outputs)
         finally:
             model.close()

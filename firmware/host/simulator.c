@@ -148,7 +148,8 @@ static void fail(simulator_t *sim, uint8_t cause)
 }
 
 /* What the byte at a model's entry does: 0 adds one to each of 24 bytes, 1 crashes, 2 hangs, 3 adds two, 4 fails,
- * 5 crashes on a case that begins with 0xEE and else adds one. */
+ * 5 crashes on a case that begins with 0xEE and else adds one, 6 adds one more in each run since byte 0 of the arena,
+ * its state, was set to zero by 7. The inputs of 6 are 16 bytes behind. */
 static int32_t model_run(void *context, uint32_t entry, flota_run_cost_t *cost)
 {
     simulator_t *sim = context;
@@ -163,11 +164,16 @@ static int32_t model_run(void *context, uint32_t entry, flota_run_cost_t *cost)
     if (behaviour == 4u) {
         return -1;
     }
-    for (uint32_t i = 0; i < 24u; i++) {
-        arena[64u + i] = (uint8_t)(arena[i] + (behaviour == 3u ? 2u : 1u));
-    }
     cost->instructions = 0;
     cost->stack_bytes = 0;
+    if (behaviour >= 6u) {
+        arena[0] = behaviour == 7u ? 0u : (uint8_t)(arena[0] + 1u);
+    }
+    for (uint32_t i = 0; behaviour != 7u && i < 24u; i++) {
+        arena[64u + i] = behaviour == 6u   ? (uint8_t)(arena[16u + i] + arena[0])
+                         : behaviour == 3u ? (uint8_t)(arena[i] + 2u)
+                                           : (uint8_t)(arena[i] + 1u);
+    }
     return 0;
 }
 

@@ -123,7 +123,7 @@ static void start_confirmed(flota_core_t *core, uint8_t slot)
     if (core->running != FLOTA_NO_SLOT || core->record.state[slot] != FLOTA_SLOT_STATE_CONFIRMED) {
         return;
     }
-    if (verify(core, slot)) {
+    if (verify(core, slot) && flota_model_reset(core) == 0) {
         core->running = slot;
     } else if (core->factory.key_count > 0) {
         reject(core, slot, FLOTA_VERDICT_INVALID, core->reset.cause);

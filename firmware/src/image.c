@@ -15,11 +15,13 @@
 typedef struct {
     uint32_t abi;
     uint32_t arena_bytes;
+    uint32_t state_bytes;
     uint32_t input_count;
     uint32_t output_count;
     uint32_t inputs;
     uint32_t outputs;
     uint32_t invoke;
+    uint32_t reset;
 } model_words_t;
 
 const uint8_t *flota_image_start(const flota_core_t *core, uint8_t slot)
@@ -105,9 +107,10 @@ static int32_t check_signature(const flota_core_t *core, const uint8_t *image, u
     return core->factory.key_count > 0 ? -FLOTA_STATUS_IMAGE_BAD_SIGNATURE : -FLOTA_STATUS_NO_PUBLIC_KEY;
 }
 
-/* Read `count` tensor places at address `table` and add up their bytes in `total`. */
+/* Read `count` tensor places at address `table` and add up their bytes in `total`. None may lie in the state. */
 static bool read_places(const uint8_t *payload, uint32_t payload_address, const flota_image_header_t *header,
-                        uint32_t table, uint32_t count, flota_tensor_place_t *places, uint32_t *total)
+                        uint32_t state_bytes, uint32_t table, uint32_t count, flota_tensor_place_t *places,
+                        uint32_t *total)
 {
     const uint32_t offset = table - payload_address;
 
@@ -118,13 +121,20 @@ static bool read_places(const uint8_t *payload, uint32_t payload_address, const 
     }
     memcpy(places, payload + offset, count * sizeof *places);
     for (uint32_t i = 0; i < count; i++) {
-        if (places[i].bytes == 0 || !lies_within(places[i].offset, places[i].bytes, header->arena_bytes) ||
+        if (places[i].bytes == 0 || places[i].offset < state_bytes ||
+            !lies_within(places[i].offset, places[i].bytes, header->arena_bytes) ||
             places[i].bytes > UINT32_MAX - *total) {
             return false;
         }
         *total += places[i].bytes;
     }
     return true;
+}
+
+/* Whether `address` can be that of a function of the payload. */
+static bool is_code(uint32_t address, uint32_t payload_address, const flota_image_header_t *header)
+{
+    return address >= payload_address && lies_within(address - payload_address, 2, header->payload_bytes);
 }
 
 static int32_t read_model(const uint8_t *payload, uint32_t payload_address, const flota_image_header_t *header,
@@ -136,15 +146,17 @@ static int32_t read_model(const uint8_t *payload, uint32_t payload_address, cons
         return -FLOTA_STATUS_IMAGE_MODEL;
     }
     memcpy(&words, payload + header->model_offset, sizeof words);
-    if (words.abi != FLOTA_MODEL_ABI || words.arena_bytes != header->arena_bytes || words.invoke < payload_address ||
-        !lies_within(words.invoke - payload_address, 2, header->payload_bytes) ||
-        !read_places(payload, payload_address, header, words.inputs, words.input_count, model->inputs,
-                     &model->input_bytes) ||
-        !read_places(payload, payload_address, header, words.outputs, words.output_count, model->outputs,
-                     &model->output_bytes)) {
+    if (words.abi != FLOTA_MODEL_ABI || words.arena_bytes != header->arena_bytes ||
+        !is_code(words.invoke, payload_address, header) || (words.reset != 0) != (words.state_bytes > 0) ||
+        (words.reset != 0 && !is_code(words.reset, payload_address, header)) ||
+        !read_places(payload, payload_address, header, words.state_bytes, words.inputs, words.input_count,
+                     model->inputs, &model->input_bytes) ||
+        !read_places(payload, payload_address, header, words.state_bytes, words.outputs, words.output_count,
+                     model->outputs, &model->output_bytes)) {
         return -FLOTA_STATUS_IMAGE_MODEL;
     }
     model->entry = words.invoke;
+    model->reset_entry = words.reset;
     model->input_count = words.input_count;
     model->output_count = words.output_count;
     return 0;

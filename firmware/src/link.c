@@ -247,8 +247,17 @@ static int32_t handle_run(flota_core_t *core, exchange_t *exchange)
 {
     flota_run_result_t result;
     flota_run_cost_t cost = {0, 0};
-    const int32_t error = flota_model_run(core, &cost);
+    int32_t error = 0;
 
+    if (exchange->in_bytes > 0 && exchange->in[0] > FLOTA_RUN_FRESH) {
+        return -FLOTA_STATUS_BAD_REQUEST;
+    }
+    if (exchange->in_bytes > 0 && exchange->in[0] == FLOTA_RUN_FRESH) {
+        error = flota_model_reset(core);
+    }
+    if (error == 0) {
+        error = flota_model_run(core, &cost);
+    }
     if (error == 0) {
         result.instructions = cost.instructions;
         result.output_bytes = core->model.output_bytes;
@@ -339,7 +348,7 @@ static const struct {
     [FLOTA_COMMAND_CONFIRM] = {handle_confirm, 1, 1},
     [FLOTA_COMMAND_ROLLBACK] = {handle_rollback, 0, 0},
     [FLOTA_COMMAND_INPUT] = {handle_input, 5, FLOTA_MAX_BODY_BYTES},
-    [FLOTA_COMMAND_RUN] = {handle_run, 0, 0},
+    [FLOTA_COMMAND_RUN] = {handle_run, 0, 1},
     [FLOTA_COMMAND_OUTPUT] = {handle_output, 8, 8},
     [FLOTA_COMMAND_SELFTEST] = {handle_selftest, 0, 0},
     [FLOTA_COMMAND_STATS] = {handle_stats, 0, 0},

@@ -45,6 +45,17 @@ int32_t flota_model_input(flota_core_t *core, uint32_t offset, const uint8_t *da
     return 0;
 }
 
+int32_t flota_model_reset(flota_core_t *core)
+{
+    const flota_port_t *port = core->port;
+    flota_run_cost_t cost = {0, 0};
+
+    if (core->model.entry == 0 || core->model.reset_entry == 0) {
+        return 0;
+    }
+    return port->model_run(port->context, core->model.reset_entry, &cost) == 0 ? 0 : -FLOTA_STATUS_MODEL_FAILED;
+}
+
 int32_t flota_model_run(flota_core_t *core, flota_run_cost_t *cost)
 {
     const flota_port_t *port = core->port;
@@ -112,8 +123,11 @@ int32_t flota_model_selftest(flota_core_t *core)
     }
     for (uint32_t i = 0; i < model->golden_count; i++) {
         flota_run_cost_t cost = {0, 0};
-        int32_t error = flota_model_input(core, 0, model->golden_inputs + i * model->input_bytes, model->input_bytes);
+        int32_t error = flota_model_reset(core);
 
+        if (error == 0) {
+            error = flota_model_input(core, 0, model->golden_inputs + i * model->input_bytes, model->input_bytes);
+        }
         if (error == 0) {
             error = flota_model_run(core, &cost);
         }
@@ -125,5 +139,7 @@ int32_t flota_model_selftest(flota_core_t *core)
         }
     }
     core->model.output_valid = false;
-    return (int32_t)model->golden_count;
+    const int32_t error = flota_model_reset(core);
+
+    return error != 0 ? error : (int32_t)model->golden_count;
 }

@@ -20,6 +20,7 @@ from flota.boardlink.protocol import (
     CHUNK_BYTES,
     INFO,
     NO_SLOT,
+    RUN_FRESH,
     RUN_RESULT,
     SLOT_INFO,
     STATS,
@@ -209,15 +210,17 @@ class BoardLink:
         """Reset the board and wait until it is up again."""
         return self._request_reset(Command.RESET)
 
-    def infer(self, case: bytes) -> InferResult:
+    def infer(self, case: bytes, *, fresh: bool = False) -> InferResult:
         """Run the model once.
 
         Args:
             case: All input tensors' bytes, one after the other.
+            fresh: Set a streaming model's state to its initial values first, so that the answer depends on this case
+                alone. Otherwise the run goes on from the state that the last one left.
         """
         for offset in range(0, len(case), CHUNK_BYTES):
             self._request(Command.INPUT, offset.to_bytes(4, "little") + case[offset : offset + CHUNK_BYTES])
-        result = _numbers(RUN_RESULT.unpack(self._request(Command.RUN)))
+        result = _numbers(RUN_RESULT.unpack(self._request(Command.RUN, bytes([RUN_FRESH]) if fresh else b"")))
         output, size = b"", result["output_bytes"]
         while len(output) < size:
             count = min(CHUNK_BYTES, size - len(output))

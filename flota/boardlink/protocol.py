@@ -18,6 +18,8 @@ MAX_BODY_BYTES = 4096 + 16
 CHUNK_BYTES = 4096
 MAX_TENSORS = 16
 NO_SLOT = 0xFF
+RUN_FRESH = 1
+"""Body of RUN: set a streaming model's state to its initial values first. Without it a run goes on from the last."""
 
 
 class FrameType(IntEnum):
@@ -38,7 +40,7 @@ class Command(IntEnum):
     CONFIRM = 6  # (u8 slot) → (): the image running in that slot is good; the floor rises to its counter
     ROLLBACK = 7  # () → (), then the board resets into the other confirmed image
     INPUT = 8  # (u32 offset, bytes) → (): a piece of one case's input tensors
-    RUN = 9  # () → RunResult: run the model once on that input
+    RUN = 9  # (optional u8: RUN_FRESH or 0) → RunResult: run the model once on that input
     OUTPUT = 10  # (u32 offset, u32 size) → bytes: a piece of the output tensors
     SELFTEST = 11  # () → u32 cases: run the golden vectors of the running image
     STATS = 12  # () → Stats

@@ -25,6 +25,16 @@ class Runtime(Protocol):
         """
         ...
 
+    def reset(self) -> None:
+        """Begin a new stream: what the model remembers of earlier cases gets its initial values.
+
+        Nothing happens where it remembers nothing.
+
+        Raises:
+            RuntimeFailure: The runtime is closed, or cannot load the model again.
+        """
+        ...
+
     def close(self) -> None:
         """Free what the model holds. Calling it again does nothing."""
         ...

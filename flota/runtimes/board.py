@@ -27,6 +27,7 @@ class BoardRuntime:
         if info.running is None:
             raise RuntimeFailure(f"no model runs on {info.board}", hint="install an image and activate it")
         self._input_bytes = info.input_bytes
+        self._fresh = False
 
     def infer(self, inputs: bytes) -> bytes:
         """See :class:`flota.runtimes.base.Runtime`. ``last`` keeps the instructions and the stack it took."""
@@ -35,10 +36,17 @@ class BoardRuntime:
         if len(inputs) != self._input_bytes:
             raise RuntimeFailure(f"input has {len(inputs)} bytes, {self._input_bytes} expected")
         try:
-            self.last = self._link.infer(inputs)
+            self.last = self._link.infer(inputs, fresh=self._fresh)
         except BoardLinkError as error:
             raise RuntimeFailure(error.message, hint=error.hint) from error
+        self._fresh = False
         return self.last.output
+
+    def reset(self) -> None:
+        """See :class:`flota.runtimes.base.Runtime`. It takes effect with the next case."""
+        if self._link is None:
+            raise RuntimeFailure("the runtime is closed")
+        self._fresh = True
 
     def close(self) -> None:
         """See :class:`flota.runtimes.base.Runtime`."""

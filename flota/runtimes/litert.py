@@ -17,13 +17,18 @@ class LiteRtRuntime:
     def __init__(self, model: bytes, inputs: tuple[TensorSignature, ...], outputs: tuple[TensorSignature, ...]) -> None:
         self._inputs = inputs
         self._outputs = outputs
-        try:
-            self._interpreter: Any = _interpreter_class()(model_content=model, num_threads=1)
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise RuntimeFailure(f"LiteRT cannot load the model: {_first_line(error)}") from error
+        self._model = model
+        self._interpreter: Any = self._load()
         self._input_index = [detail["index"] for detail in self._interpreter.get_input_details()]
         self._output_index = [detail["index"] for detail in self._interpreter.get_output_details()]
+
+    def _load(self) -> Any:
+        try:
+            interpreter = _interpreter_class()(model_content=self._model, num_threads=1)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise RuntimeFailure(f"LiteRT cannot load the model: {_first_line(error)}") from error
+        return interpreter
 
     def infer(self, inputs: bytes) -> bytes:
         """See :class:`flota.runtimes.base.Runtime`."""
@@ -36,6 +41,18 @@ class LiteRtRuntime:
             return b"".join(self._interpreter.get_tensor(index).tobytes() for index in self._output_index)
         except (ValueError, RuntimeError) as error:
             raise RuntimeFailure(f"LiteRT inference failed: {_first_line(error)}") from error
+
+    def reset(self) -> None:
+        """See :class:`flota.runtimes.base.Runtime`.
+
+        The interpreter resets variable tensors by itself; resource variables go only with the whole interpreter.
+        """
+        if self._interpreter is None:
+            raise RuntimeFailure("the runtime is closed")
+        if any(op["op_name"] == "VAR_HANDLE" for op in self._interpreter._get_ops_details()):
+            self._interpreter = self._load()
+        else:
+            self._interpreter.reset_all_variables()
 
     def close(self) -> None:
         """See :class:`flota.runtimes.base.Runtime`."""

@@ -20,8 +20,14 @@ class TflmRuntime:
             raise MissingExtra("tflite-micro is not installed", hint="pip install 'flota[optimize]'") from error
         self._inputs = inputs
         self._outputs = outputs
+        self._model = model
+        self._runtime: Any = runtime
+        self._interpreter: Any = self._load()
+        self._has_variables: bool | None = None
+
+    def _load(self) -> Any:
         try:
-            self._interpreter: Any = runtime.Interpreter.from_bytes(model)
+            return self._runtime.Interpreter.from_bytes(self._model)
         except (RuntimeError, ValueError) as error:
             raise RuntimeFailure(f"TFLM cannot load the model: {error}") from error
 
@@ -36,6 +42,20 @@ class TflmRuntime:
             return b"".join(self._interpreter.get_output(i).tobytes() for i in range(len(self._outputs)))
         except (RuntimeError, ValueError) as error:
             raise RuntimeFailure(f"TFLM inference failed: {error}") from error
+
+    def reset(self) -> None:
+        """See :class:`flota.runtimes.base.Runtime`.
+
+        The interpreter's own reset does not run a model's initialisation again, so one with variables is loaded anew.
+        """
+        if self._interpreter is None:
+            raise RuntimeFailure("the runtime is closed")
+        if self._has_variables is None:
+            self._has_variables = self._runtime.count_resource_variables(self._model) > 0
+        if self._has_variables:
+            self._interpreter = self._load()
+        else:
+            self._interpreter.reset()
 
     def close(self) -> None:
         """See :class:`flota.runtimes.base.Runtime`."""

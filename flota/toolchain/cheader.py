@@ -60,6 +60,7 @@ def constants() -> dict[str, int]:
         "FLOTA_CRC_BYTES": protocol.CRC_BYTES,
         "FLOTA_MAX_TENSORS": protocol.MAX_TENSORS,
         "FLOTA_NO_SLOT": protocol.NO_SLOT,
+        "FLOTA_RUN_FRESH": protocol.RUN_FRESH,
         "FLOTA_FACTORY_MAGIC": protocol.FACTORY_MAGIC,
         "FLOTA_FACTORY_VERSION": protocol.FACTORY_VERSION,
         "FLOTA_MAX_PUBLIC_KEYS": protocol.MAX_PUBLIC_KEYS,

@@ -1,4 +1,6 @@
 /* Models that our compiler generated, as an engine: they share one arena, and invoke overwrites it. */
+#include <stddef.h>
+
 #include "bare.h"
 #include "bare_models.h"
 #include "flota/model.h"
@@ -19,7 +21,10 @@ int32_t bare_select(uint32_t index)
 
 int32_t bare_setup(void)
 {
-    return model->abi == FLOTA_MODEL_ABI && model->arena_bytes <= sizeof arena ? 0 : -1;
+    if (model->abi != FLOTA_MODEL_ABI || model->arena_bytes > sizeof arena) {
+        return -1;
+    }
+    return model->reset == NULL ? 0 : model->reset(arena);
 }
 
 static bare_tensor_t tensor(const flota_tensor_slot_t *slots, uint32_t count, uint32_t index)

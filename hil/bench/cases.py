@@ -26,7 +26,12 @@ def random_cases(reference: Runtime, inputs: Sequence[TensorSignature], *, seed:
     generator = np.random.default_rng(seed)
     corners = [b"".join(_corner(tensor, which) for tensor in inputs) for which in range(3)]
     drawn = (b"".join(_drawn(tensor, generator) for tensor in inputs) for _ in range(max(count - len(corners), 0)))
-    return tuple(Case(inputs=data, expected=reference.infer(data)) for data in [*corners[:count], *drawn])
+    return tuple(_case(reference, data) for data in [*corners[:count], *drawn])
+
+
+def _case(reference: Runtime, inputs: bytes) -> Case:
+    reference.reset()
+    return Case(inputs=inputs, expected=reference.infer(inputs))
 
 
 def _corner(tensor: TensorSignature, which: int) -> bytes:

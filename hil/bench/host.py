@@ -27,6 +27,7 @@ class HostProbe:
 
     def measure(self, case: bytes) -> Reading:
         """See :class:`hil.bench.run.Probe`."""
+        self._runtime.reset()
         begin = time.perf_counter_ns()
         output = self._runtime.infer(case)
         return Reading(output=output, cost=(time.perf_counter_ns() - begin) / _NS_PER_MS)

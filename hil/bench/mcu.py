@@ -56,7 +56,7 @@ class McuBench:
 
     def measure(self, case: bytes) -> Reading:
         """Run one case on the board; the cost is instructions. See :class:`hil.bench.run.Probe`."""
-        result = self.strategy.link.infer(case)
+        result = self.strategy.link.infer(case, fresh=True)
         return Reading(output=result.output, cost=result.instructions)
 
     def close(self) -> None:

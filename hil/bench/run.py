@@ -35,7 +35,7 @@ class Probe(Protocol):
     """Something that runs one inference and says what it cost: a board over its link, a runtime on this machine."""
 
     def measure(self, case: bytes) -> Reading:
-        """Run one case: input tensors' bytes in signature order."""
+        """Run one case: input tensors' bytes in signature order. A streaming model starts anew for it."""
         ...
 
 

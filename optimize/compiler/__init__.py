@@ -41,7 +41,8 @@ class CompiledModel:
 
     ``files`` maps "model.c" and "model.h" to their bytes, the same for the same model and name. ``weight_bytes`` counts
     the constants in flash. ``operators`` are the model file's operators that run, in order; a reshape runs nothing.
-    ``kernel_sources`` are the C and assembly files to link, relative to ``firmware/``.
+    ``kernel_sources`` are the C and assembly files to link, relative to ``firmware/``. The first ``state_bytes`` of the
+    ``arena_bytes`` keep their content between invocations (0: the model remembers nothing).
     """
 
     files: dict[str, bytes]
@@ -51,6 +52,7 @@ class CompiledModel:
     weight_bytes: int
     operators: tuple[str, ...]
     kernel_sources: tuple[str, ...]
+    state_bytes: int = 0
 
 
 def compile_tflite(model: bytes, *, name: str, core: str = PORTABLE.name) -> CompiledModel:
@@ -74,13 +76,14 @@ def compile_tflite(model: bytes, *, name: str, core: str = PORTABLE.name) -> Com
         weight_bytes=_weight_bytes(graph),
         operators=tuple(op.name for op in graph.ops),
         kernel_sources=_kernel_sources(graph),
+        state_bytes=layout.state_bytes,
     )
 
 
 def _spec(graph: Graph, offsets: dict[int, int], index: int) -> TensorSpec:
     tensor = graph.tensors[index]
     scale, zero_point = 1.0, 0
-    if tensor.quant is not None and tensor.dtype == "int8":
+    if tensor.quant is not None and tensor.dtype in ("int8", "uint8", "int16"):
         scale, zero_point = tensor.quant.scales[0], tensor.quant.zero_points[0]
     offset = offsets[graph.storage(index)]
     return TensorSpec(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, offset, tensor.bytes)

@@ -259,13 +259,28 @@ class Op:
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """A value that persists. ``before`` is defined when an invocation begins, some operator computes ``after``.
+
+    Both tensors lie in the same bytes, which belong to nothing else; they are of one type and size. No operator may
+    read ``before`` once ``after`` is written. ``initial`` is what ``before`` holds in the first invocation.
+    """
+
+    name: str
+    before: int
+    after: int
+    initial: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """Tensors by number, operators in execution order, and the numbers of the inputs and outputs."""
+    """Tensors by number, operators in execution order, the numbers of the inputs and outputs, and what persists."""
 
     tensors: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    states: tuple[State, ...] = ()
 
     def storage(self, tensor: int) -> int:
         """The tensor that owns the bytes of ``tensor``."""

@@ -24,15 +24,32 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class StatePlace:
+    """Bytes that hold tensor ``before`` when an invocation begins and ``after`` when it ends."""
+
+    before: int
+    after: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """Where every tensor and all scratch lives, and the size of the arena in bytes."""
+    """Where every tensor and all scratch lives, and the size of the arena in bytes.
+
+    The arena begins with ``state_bytes`` bytes that keep their content between invocations; ``states`` are the places
+    in them, in the order of the graph's states.
+    """
 
     placements: tuple[Placement, ...]
     arena_bytes: int
+    state_bytes: int = 0
+    states: tuple[StatePlace, ...] = ()
 
     def offsets(self) -> dict[int, int]:
         """Owner tensor -> offset in bytes."""
-        return {placement.tensor: placement.offset for placement in self.placements if placement.tensor is not None}
+        kept = {tensor: place.offset for place in self.states for tensor in (place.before, place.after)}
+        return kept | {item.tensor: item.offset for item in self.placements if item.tensor is not None}
 
     def scratch(self) -> dict[int, int]:
         """Step -> offset in bytes of the scratch of its operator, where it has any."""
@@ -40,10 +57,11 @@ class Layout:
 
 
 def plan_layout(graph: Graph, alignment: int = ALIGNMENT) -> Layout:
-    """Place every graph input, operator result, graph output and scratch of ``graph`` in one arena.
+    """Place the state, every graph input, operator result, graph output and scratch of ``graph`` in one arena.
 
     Offsets are multiples of ``alignment`` bytes; kernels with words or floats need the default.
     """
+    states, state_bytes = _place_states(graph, alignment)
     first, last = _lifetimes(graph)
     owners: list[int | None] = [*first]
     buffers = [Buffer(graph.tensors[t].bytes, first[t], last[t]) for t in first]
@@ -54,10 +72,23 @@ def plan_layout(graph: Graph, alignment: int = ALIGNMENT) -> Layout:
             buffers.append(Buffer(op.payload.scratch_bytes, step, step))
     plan = plan_arena(tuple(buffers), leads, alignment)
     placements = tuple(
-        Placement(tensor, offset, buffer.size, buffer.first, buffer.last)
+        Placement(tensor, state_bytes + offset, buffer.size, buffer.first, buffer.last)
         for tensor, offset, buffer in zip(owners, plan.offsets, buffers, strict=True)
     )
-    return Layout(placements, plan.arena_bytes)
+    return Layout(placements, state_bytes + plan.arena_bytes, state_bytes, states)
+
+
+def _place_states(graph: Graph, alignment: int) -> tuple[tuple[StatePlace, ...], int]:
+    """The states one after the other from the start of the arena, and how many bytes they take.
+
+    Nothing else ever lies there, so the plan of the rest is that of a graph without state, moved up.
+    """
+    places, end = [], 0
+    for state in graph.states:
+        size = graph.tensors[state.before].bytes
+        places.append(StatePlace(state.before, state.after, end, size))
+        end += -(-size // alignment) * alignment
+    return tuple(places), end
 
 
 def _leads(graph: Graph, last: dict[int, int], numbers: dict[int, int]) -> tuple[Lead, ...]:
@@ -65,7 +96,8 @@ def _leads(graph: Graph, last: dict[int, int], numbers: dict[int, int]) -> tuple
     leads = []
     for step, op in enumerate(graph.ops):
         for owner in dict.fromkeys(map(graph.storage, op.inputs)):
-            lead = lead_of(graph, op, owner) if last.get(owner) == step else None
+            may = last.get(owner) == step and op.outputs[0] in numbers
+            lead = lead_of(graph, op, owner) if may else None
             if lead is not None:
                 exact = isinstance(op.payload, Kernel) and op.payload.exact_lead
                 leads.append(Lead(numbers[owner], numbers[op.outputs[0]], lead, exact))
@@ -85,10 +117,11 @@ def _lifetimes(graph: Graph) -> tuple[dict[int, int], dict[int, int]]:
     """(first step, last step) of every tensor that owns arena bytes."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
+    kept = {state.after for state in graph.states}
     for tensor in graph.inputs:
         first[tensor] = last[tensor] = -1
     for step, op in enumerate(graph.ops):
-        for tensor in op.outputs:
+        for tensor in (tensor for tensor in op.outputs if tensor not in kept):
             first[tensor] = last[tensor] = step
         for owner in map(graph.storage, op.inputs):
             if owner in last:

@@ -15,6 +15,8 @@ from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table, root_table
 from optimize.compiler.folding import fold
 from optimize.compiler.ir import Graph, Op, Quant, Tensor
 from optimize.compiler.operators import RULES, read_payload
+from optimize.compiler.subgraphs import called_once, refuse_other_subgraphs
+from optimize.compiler.variables import VARIABLE_OPERATORS, read_variable_op, resolve_variables
 from optimize.errors import InvalidModel
 
 
@@ -22,6 +24,7 @@ from optimize.errors import InvalidModel
 class Limits:
     """Bounds that keep a hostile file from costing time or memory; far above anything a microcontroller holds."""
 
+    subgraphs: int = 1_000
     tensors: int = 10_000
     operators: int = 2_000
     operator_codes: int = 1_000
@@ -37,20 +40,30 @@ LIMITS = Limits()
 
 
 def read_tflite(model: bytes) -> Graph:
-    """Read the only subgraph of a ``.tflite`` file.
+    """Read the first subgraph of a ``.tflite`` file, with the initial state that other subgraphs may compute.
 
     Raises:
-        InvalidModel: the file is truncated, garbled, inconsistent, or has no or several subgraphs.
-        UnsupportedOperator: an option of a known operator has a value the compiler has no code for.
+        InvalidModel: the file is truncated, garbled, inconsistent, or has no subgraph or some that nothing calls.
+        UnsupportedOperator: an option of a known operator has a value the compiler has no code for, or an operator
+            runs another subgraph in any other way than to initialise variables.
     """
     root = root_table(model, schema.IDENTIFIER)
     version = root.u32(schema.Model.VERSION)
     if version != schema.SCHEMA_VERSION:
         raise InvalidModel(f"schema version {version}, expected {schema.SCHEMA_VERSION}", hint=TRUNCATED_HINT)
-    subgraph = _only_subgraph(root)
-    tensors = list(_Constants(root).read_tensors(subgraph))
+    subgraphs = root.tables(schema.Model.SUBGRAPHS, limit=LIMITS.subgraphs, what="subgraphs")
+    if not subgraphs:
+        raise InvalidModel("the file holds no subgraph", hint=TRUNCATED_HINT)
+    constants, codes = _Constants(root), _operator_codes(root)
+    main = _read_subgraph(subgraphs[0], constants, codes)
+    once = {index: _read_subgraph(subgraphs[index], constants, codes) for index in called_once(main, len(subgraphs))}
+    refuse_other_subgraphs(main, len(subgraphs) - 1 - len(once))
+    return resolve_variables(main, once)
+
+
+def _read_subgraph(subgraph: Table, constants: _Constants, codes: tuple[str, ...]) -> Graph:
+    tensors = list(constants.read_tensors(subgraph))
     count = len(tensors)
-    codes = _operator_codes(root)
     tables = subgraph.tables(schema.SubGraph.OPERATORS, limit=LIMITS.operators, what="operators")
     ops = tuple(_read_ops(tables, codes, tensors))
     return Graph(
@@ -59,16 +72,6 @@ def read_tflite(model: bytes) -> Graph:
         inputs=_indices(subgraph, schema.SubGraph.INPUTS, count, "graph inputs"),
         outputs=_indices(subgraph, schema.SubGraph.OUTPUTS, count, "graph outputs"),
     )
-
-
-def _only_subgraph(root: Table) -> Table:
-    subgraphs = root.tables(schema.Model.SUBGRAPHS, limit=1_000, what="subgraphs")
-    if len(subgraphs) != 1:
-        raise InvalidModel(
-            f"the file holds {len(subgraphs)} subgraphs, the compiler takes exactly one",
-            hint="export one signature, without control flow (IF, WHILE, CALL_ONCE)",
-        )
-    return subgraphs[0]
 
 
 def _operator_codes(root: Table) -> tuple[str, ...]:
@@ -211,6 +214,9 @@ def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: Seque
     optional = codes[code] in OPTIONAL_BIAS or codes[code] not in RULES
     inputs = _indices(table, schema.Operator.INPUTS, len(tensors), f"inputs of {label}", optional=optional)
     outputs = _indices(table, schema.Operator.OUTPUTS, len(tensors), f"outputs of {label}")
+    if codes[code] in VARIABLE_OPERATORS:
+        variable_op = read_variable_op(codes[code], label, table, len(inputs), len(outputs))
+        return Op(position, codes[code], variable_op, inputs, outputs)
     operands = tuple(tensors[i] for i in inputs), tuple(tensors[i] for i in outputs)
     payload, places = read_payload(codes[code], label, table, *operands)
     return Op(position, codes[code], payload, tuple(inputs[place] for place in places), outputs)

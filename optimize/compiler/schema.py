@@ -261,3 +261,20 @@ class ConcatenationOptions(IntEnum):
 
     AXIS = 0
     FUSED_ACTIVATION_FUNCTION = 1
+
+
+VAR_HANDLE_OPTIONS, CALL_ONCE_OPTIONS = 111, 103
+"""Numbers of two tables in the union ``BuiltinOptions``."""
+
+
+class VarHandleOptions(IntEnum):
+    """Field numbers of the table ``VarHandleOptions``."""
+
+    CONTAINER = 0
+    SHARED_NAME = 1
+
+
+class CallOnceOptions(IntEnum):
+    """Field numbers of the table ``CallOnceOptions``."""
+
+    INIT_SUBGRAPH_INDEX = 0

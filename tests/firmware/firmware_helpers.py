@@ -25,7 +25,7 @@ OTHER_KEY = Ed25519PrivateKey.from_private_bytes(b"a key that the board has not 
 CASE = bytes(range(24))
 ANSWER = bytes(value + 1 for value in CASE)
 
-ADDS_ONE, CRASHES, HANGS, ADDS_TWO, FAILS, CRASHES_ON_EE = range(6)
+ADDS_ONE, CRASHES, HANGS, ADDS_TWO, FAILS, CRASHES_ON_EE, COUNTS, STARTS_OVER = range(8)
 
 
 def header_of(slot: Slot, **changes: Any) -> ImageHeader:
@@ -50,12 +50,16 @@ def header_of(slot: Slot, **changes: Any) -> ImageHeader:
 
 
 def make_payload(slot: Slot, behaviour: int = ADDS_ONE, *, size: int = 5000, **words: int) -> bytes:
-    """A model as 32-bit code lays it out: behaviour at 0, flota_model_t at 16, tensors at 48, golden cases at 80."""
+    """A model as 32-bit code lays it out: behaviour at 0, flota_model_t at 16, tensors at 52, golden cases at 80.
+
+    A model that COUNTS has one byte of state, which the code at 1 resets; its inputs lie behind 16 bytes for it.
+    """
     base = FLASH_BASE + SLOT_OFFSET[slot] + PAYLOAD_OFFSET
-    model = {"abi": 1, "arena": 256, "inputs": 2, "outputs": 1, "input_table": base + 48, "output_table": base + 64}
-    model = {**model, "entry": base, **words}
-    tensors = struct.pack("<6I", 0, 16, 16, 8, 64, 24)
-    head = bytes([behaviour]).ljust(16, b"\0") + struct.pack("<7I", *model.values()).ljust(32, b"\0") + tensors
+    state, reset, first = (16, base + 1, 16) if behaviour == COUNTS else (0, 0, 0)
+    model = {"abi": 2, "arena": 256, "state": state, "inputs": 2, "outputs": 1}
+    model |= {"input_table": base + 52, "output_table": base + 68, "entry": base, "reset": reset} | words
+    tensors = struct.pack("<6I", first, 16, first + 16, 8, 64, 24)
+    head = bytes([behaviour, STARTS_OVER]).ljust(16, b"\0") + struct.pack("<9I", *model.values()) + tensors
     golden = CASE + bytes(24) + ANSWER + b"\1" * 24
     return (head.ljust(80, b"\0") + golden).ljust(size, b"\x5a")
 

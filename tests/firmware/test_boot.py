@@ -10,6 +10,7 @@ from firmware_helpers import (
     ADDS_TWO,
     ANSWER,
     CASE,
+    COUNTS,
     CRASHES,
     CRASHES_ON_EE,
     FAILS,
@@ -260,12 +261,16 @@ REFUSALS = {
         make_image("A", model_offset=18),
         make_image("A", model_offset=0xFFFFFFF0),
         make_image("A", arena_bytes=128),
-        make_image("A", payload=make_payload("A", abi=2)),
+        make_image("A", payload=make_payload("A", abi=1)),
         make_image("A", payload=make_payload("A", inputs=0)),
         make_image("A", payload=make_payload("A", outputs=17)),
         make_image("A", payload=make_payload("A", input_table=0)),
         make_image("A", payload=make_payload("A", output_table=0xFFFFFFF8)),
         make_image("A", payload=make_payload("A", entry=0x20000001)),
+        make_image("A", payload=make_payload("A", reset=0x20000001)),
+        make_image("A", payload=make_payload("A", state=16)),  # and nothing that sets it
+        make_image("A", payload=make_payload("A", COUNTS, reset=0x20000001)),
+        make_image("A", payload=make_payload("A", COUNTS, state=17)),  # an input begins at 16
     ],
     "image.bad-golden": [
         make_image("A", golden_count=0),
@@ -313,11 +318,30 @@ def test_a_board_without_factory_page_takes_no_image(board: Simulator) -> None:
 
 def test_a_tensor_outside_the_arena_is_refused(board: Simulator) -> None:
     payload = bytearray(make_payload("A"))
-    payload[64:68] = (250).to_bytes(4, "little")  # 24 bytes at 250 of 256
+    payload[68:72] = (250).to_bytes(4, "little")  # 24 bytes at 250 of 256
     board.start()
     with board.link() as link, pytest.raises(BoardRefused) as refused:
         link.send_image("A", make_image("A", payload=bytes(payload)))
     assert refused.value.code == "image.bad-model"
+
+
+def test_a_streaming_model_goes_on_from_its_last_run_until_it_is_told_not_to(board: Simulator) -> None:
+    image = make_image("A", COUNTS)
+    board.start()
+    with board.link() as link:
+        link.install(image)
+        link.activate("A")
+        link.confirm()
+
+        def added(*, fresh: bool = False) -> int:
+            return link.infer(CASE, fresh=fresh).output[0] - CASE[0]
+
+        assert [added() for _ in range(3)] == [1, 2, 3]
+        assert [added(fresh=True), added(), added(fresh=True), added(fresh=True)] == [1, 2, 1, 1]
+        assert link.selftest() == 2
+        assert added() == 1  # the self-test leaves the initial state
+        link.reset()
+        assert added() == 1
 
 
 def test_the_readme_draws_the_table_in_the_code() -> None:

@@ -10,9 +10,17 @@ FLOAT = TensorSignature(name="y", shape=(2,), dtype="float32")
 
 
 class Reverse:
-    """A runtime that gives its input backwards."""
+    """A runtime that gives its input backwards, once: it must be reset before it answers again."""
+
+    def __init__(self) -> None:
+        self._used = True
+
+    def reset(self) -> None:
+        self._used = False
 
     def infer(self, inputs: bytes) -> bytes:
+        assert not self._used
+        self._used = True
         return inputs[::-1]
 
     def close(self) -> None:

@@ -30,6 +30,7 @@ typedef struct {
 /* The model that runs; `entry` is 0 when there is none. */
 typedef struct {
     uint32_t entry;             /* address of invoke() */
+    uint32_t reset_entry;       /* address of reset(); 0 where the model has no state */
     uint32_t input_count;
     uint32_t output_count;
     flota_tensor_place_t inputs[FLOTA_MAX_TENSORS];

@@ -14,9 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optimize.compiler.emit.operators import Code, Operands, emit_operator
 from optimize.compiler.emit.text import byte_array, shape_text
-from optimize.compiler.ir import Graph
+from optimize.compiler.ir import Graph, State
 from optimize.compiler.kernels import Kernel
-from optimize.compiler.layout import Layout, Placement
+from optimize.compiler.kernels_state import CopyCall
+from optimize.compiler.layout import Layout, Placement, StatePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,14 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Initial:
+    """What sets one state to its initial value: a definition at file scope or "", and a statement."""
+
+    constant: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One operator: the C function that runs it, the heading of its constants, its code."""
 
@@ -55,8 +64,17 @@ def emit_model(graph: Graph, layout: Layout, name: str) -> dict[str, bytes]:
         "name": comment(name),
         "guard": re.sub(r"\W", "_", name, flags=re.ASCII).upper(),
         "arena_bytes": layout.arena_bytes,
-        "plan": [_plan_row(graph, placement) for placement in layout.placements],
+        "plan": [
+            *(_state_row(graph, place) for place in layout.states),
+            *(_plan_row(graph, placement) for placement in layout.placements),
+        ],
         "headers": sorted({op.payload.HEADER for op in graph.ops if isinstance(op.payload, Kernel)}),
+        "state_bytes": layout.state_bytes,
+        "states": [
+            _initial(index, state, place)
+            for index, (state, place) in enumerate(zip(graph.states, layout.states, strict=True))
+        ],
+        "needs_string_h": bool(graph.states) or any(isinstance(op.payload, CopyCall) for op in graph.ops),
         "constants": _constant_inputs(graph),
         "steps": [_step(graph, layout, step) for step in range(len(graph.ops))],
         "inputs": [_slot(graph, offsets, index) for index in graph.inputs],
@@ -146,6 +164,19 @@ def _plan_row(graph: Graph, placement: Placement) -> PlanRow:
         live,
         "(scratch)" if placement.tensor is None else _tensor_text(graph, placement.tensor),
     )
+
+
+def _state_row(graph: Graph, place: StatePlace) -> PlanRow:
+    return PlanRow(place.offset, place.offset + place.size, place.size, "always", _tensor_text(graph, place.before))
+
+
+def _initial(index: int, state: State, place: StatePlace) -> Initial:
+    """Bytes that are all alike need no constant."""
+    target = f"arena + {place.offset}"
+    if len(set(state.initial)) == 1:
+        return Initial("", f"memset({target}, {state.initial[0]}, {place.size});")
+    constant = byte_array(f"state_{index}", state.initial)
+    return Initial(constant, f"memcpy({target}, state_{index}, {place.size});")
 
 
 def _slot(graph: Graph, offsets: dict[int, int], index: int) -> Slot:

@@ -12,6 +12,7 @@ from optimize.compiler.lowering import (
     movement,
     rearranging,
     reduction,
+    state,
     weighted,
 )
 from optimize.compiler.lowering.table import Lowering
@@ -22,6 +23,7 @@ FAMILIES = (
     movement,
     rearranging,
     reduction,
+    state,
     weighted,
 )
 

@@ -50,9 +50,13 @@ def _relu6_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
 
 
 def _requantize_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    """The kernel reads and writes bytes as int8; a uint8 is looked up, and stored, as the int8 of the same bits."""
     (in_scale, in_zero), (out_scale, out_zero) = quant_of(op, source), quant_of(op, output)
     pair = factor_of(op, in_scale / out_scale)
-    return tuple(min(max(out_zero + multiply(x - in_zero, *pair), -128), 127) for x in range(-128, 128))
+    low, high = (0, 255) if output.dtype == "uint8" else (-128, 127)
+    stored = (x & 0xFF if source.dtype == "uint8" else x for x in range(-128, 128))
+    values = (min(max(out_zero + multiply(x - in_zero, *pair), low), high) for x in stored)
+    return tuple((value + 128) % 256 - 128 for value in values)
 
 
 def _logistic_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:

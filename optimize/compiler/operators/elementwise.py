@@ -31,7 +31,7 @@ def _quantize(context: Context) -> Quantize | Unary | Opaque:
     source, target = context.inputs[0].dtype, context.outputs[0].dtype
     if (source, target) == ("float32", "int8"):
         return Quantize()
-    if (source, target) == ("int8", "int8"):
+    if (source, target) in (("int8", "int8"), ("int8", "uint8"), ("uint8", "int8")):
         return Unary("requantize")
     return Opaque(f"it turns {source} into {target}", "export the model with int8 or float32 inputs and outputs")
 

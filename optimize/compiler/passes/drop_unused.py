@@ -6,15 +6,29 @@ PACK operators that exporters leave behind for an open batch end here, without t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from optimize.compiler.ir import Graph, Op
 
 
 def drop_unused(graph: Graph) -> Graph:
-    """Keep only the operators that some graph output depends on."""
-    needed = set(graph.outputs)
+    """Keep only the operators and states that some graph output depends on, now or in a later invocation."""
+    roots = set(graph.outputs)
+    while True:
+        kept, needed = _reach(graph, roots)
+        states = tuple(state for state in graph.states if state.before in needed)
+        further = {state.after for state in states} - roots
+        if not further:
+            return replace(graph, ops=kept, states=states)
+        roots |= further
+
+
+def _reach(graph: Graph, roots: set[int]) -> tuple[tuple[Op, ...], set[int]]:
+    """(operators that some of ``roots`` depend on, the tensors they read or make)."""
+    needed = set(roots)
     kept: list[Op] = []
     for op in reversed(graph.ops):
         if needed.intersection(op.outputs):
             needed.update(op.inputs)
             kept.append(op)
-    return graph.with_ops(tuple(reversed(kept)))
+    return tuple(reversed(kept)), needed

@@ -17,7 +17,9 @@ from optimize.compiler.ir import (
     Rearrange,
     Reshape,
     Take,
+    Unary,
 )
+from optimize.compiler.state import Copy
 from optimize.errors import UnsupportedOperator
 
 QUANTIZE_HINT = "convert the model with full int8 quantization (inference_input_type and output_type int8)"
@@ -58,8 +60,10 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (("float32",),), ("int8",)
     if isinstance(payload, Dequantize):
         return (("int8",),), ("float32",)
-    if isinstance(payload, Reshape | Rearrange | Take):
+    if isinstance(payload, Reshape | Rearrange | Take | Copy):
         return (MOVABLE,), MOVABLE
+    if payload == Unary("requantize"):
+        return (("int8", "uint8"),), ("int8", "uint8")
     if isinstance(payload, Conv2D | DepthwiseConv2D | FullyConnected):
         return (("int8",), ("int8",), ("int32",)), ("int8",)
     if isinstance(payload, Known | Cast):

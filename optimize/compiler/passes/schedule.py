@@ -63,6 +63,7 @@ class _Work:
                 if before >> other & 1:
                     self.after[other].append(number)
         self.size = {owner: -(-graph.tensors[owner].bytes // ALIGNMENT) * ALIGNMENT for owner in self.readers}
+        self.size |= dict.fromkeys((state.after for state in graph.states), 0)  # has its bytes before and after
         self.leads: dict[tuple[int, int], int | None] = {}
 
     def is_chain(self) -> bool:
@@ -152,11 +153,20 @@ def _readers(graph: Graph) -> dict[int, int]:
 
 
 def _predecessors(graph: Graph) -> list[int]:
-    """What must have run before each operator: the producers of its inputs."""
+    """What must have run before each operator: the producers of its inputs, and all that reads what it overwrites."""
     producer = {tensor: number for number, op in enumerate(graph.ops) for tensor in op.outputs}
     before = [0] * len(graph.ops)
     for number, op in enumerate(graph.ops):
         for owner in map(graph.storage, op.inputs):
             if owner in producer:
                 before[number] |= 1 << producer[owner]
+    for state in graph.states:
+        readers = _readers_of(graph, state.before)
+        before[producer[state.after]] |= readers & ~(1 << producer[state.after])
     return before
+
+
+def _readers_of(graph: Graph, owner: int) -> int:
+    """The operators that read the bytes of ``owner``."""
+    numbers = (i for i, op in enumerate(graph.ops) if any(graph.storage(tensor) == owner for tensor in op.inputs))
+    return sum(1 << number for number in numbers)

@@ -13,8 +13,10 @@ from optimize.compiler.verify import (
     dsp_gemm,
     rearranging,
     sources,
+    state,
 )
 from optimize.compiler.verify.common import Rule
+from optimize.compiler.verify.state import state_problem
 from optimize.errors import InvalidModel
 
 HINT = "the file is damaged or leaves shapes open; export the model again, with a fixed batch size of 1"
@@ -58,6 +60,8 @@ def _verify_definitions(graph: Graph) -> None:
     defined = {index for index, tensor in enumerate(graph.tensors) if tensor.data is not None}
     for index in graph.inputs:
         _define(graph, defined, index, "the graph's inputs")
+    for kept in graph.states:
+        _define(graph, defined, kept.before, "the graph's state")
     for op in graph.ops:
         for index in op.inputs:
             if graph.storage(index) not in defined:
@@ -68,6 +72,10 @@ def _verify_definitions(graph: Graph) -> None:
         owner = graph.storage(index)
         if owner not in defined or graph.tensors[owner].data is not None:
             raise InvalidModel(f"graph output {index} ({graph.tensors[index].name}) is never computed", hint=HINT)
+    for kept in graph.states:
+        problem = state_problem(graph, kept, defined)
+        if problem:
+            raise InvalidModel(f"state {kept.name}: {problem}", hint=HINT)
 
 
 def _define(graph: Graph, defined: set[int], index: int, by: str) -> None:
@@ -81,6 +89,7 @@ FAMILIES = (
     dsp_gemm,
     rearranging,
     sources,
+    state,
 )
 
 RULES: dict[type, Rule] = {key: row for family in FAMILIES for key, row in family.RULES.items()}

@@ -1,4 +1,6 @@
 /* The smallest model: each output byte is the input byte plus STEP. Test fixtures are made of it by macros. */
+#include <stddef.h>
+
 #include "flota/model.h"
 
 #include "behaviour.h"
@@ -20,4 +22,4 @@ static int32_t invoke(uint8_t *arena)
     return 0;
 }
 
-const flota_model_t flota_model = {FLOTA_MODEL_ABI, 256, 2, 1, INPUTS, OUTPUTS, invoke};
+const flota_model_t flota_model = {FLOTA_MODEL_ABI, 256, 0, 2, 1, INPUTS, OUTPUTS, invoke, NULL};

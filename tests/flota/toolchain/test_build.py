@@ -26,7 +26,7 @@ MODEL = b"""
 #include "flota/model.h"
 static const flota_tensor_slot_t TENSORS[] = {{0, 4}, {16, 4}};
 static int32_t invoke(uint8_t *arena) { arena[16] = arena[0]; return 0; }
-const flota_model_t flota_model = {FLOTA_MODEL_ABI, 32, 1, 1, &TENSORS[0], &TENSORS[1], invoke};
+const flota_model_t flota_model = {FLOTA_MODEL_ABI, 32, 0, 1, 1, &TENSORS[0], &TENSORS[1], invoke, 0};
 """
 
 

@@ -26,10 +26,24 @@ def load(library: Path) -> HostModel:
 
 
 def run(model: HostModel, inputs: list[Array]) -> list[bytes]:
-    """One inference in this process; the bytes of every output."""
+    """One inference from the initial state in this process; the bytes of every output."""
+    return run_stream(model, [inputs])[0]
+
+
+def run_stream(model: HostModel, samples: list[list[Array]]) -> list[list[bytes]]:
+    """Inferences that follow each other in one arena; what is not state is overwritten between them."""
     raw = np.zeros(model.arena_bytes + 16, np.uint8)
     start = -raw.ctypes.data % 16
     arena = raw[start : start + model.arena_bytes]
+    assert not model.reset or model.reset(arena.ctypes.data) == 0
+    results = []
+    for inputs in samples:
+        arena[model.state_bytes :] = 0xA5
+        results.append(_invoke(model, arena, inputs))
+    return results
+
+
+def _invoke(model: HostModel, arena: Array, inputs: list[Array]) -> list[bytes]:
     for slot, values in zip(model.inputs[: model.input_count], inputs, strict=True):
         arena[slot.offset : slot.offset + slot.bytes] = np.frombuffer(values.tobytes(), np.uint8)
     assert model.invoke(arena.ctypes.data) == 0
@@ -37,7 +51,7 @@ def run(model: HostModel, inputs: list[Array]) -> list[bytes]:
 
 
 def reference(model: bytes, samples: list[list[Array]]) -> list[list[bytes]]:
-    """The same by the real TensorFlow Lite Micro interpreter."""
+    """The same by the real TensorFlow Lite Micro interpreter, which keeps a model's state from sample to sample."""
     interpreter = runtime.Interpreter.from_bytes(model, arena_size=1 << 20)
     outputs = len(compile_tflite(model, name="reference").outputs)
     results = []
@@ -84,9 +98,12 @@ def build_kernels(folder: Path) -> Kernels:
 
 
 def run_sanitized(
-    kernels: Kernels, models: list[CompiledModel], samples: list[list[list[Array]]], tag: str
+    kernels: Kernels, models: list[CompiledModel], samples: list[list[list[Array]]], tag: str, *, stream: bool = False
 ) -> list[list[list[bytes]]]:
-    """Outputs [model][sample][output] of all models, from one library in one process under the sanitizers."""
+    """Outputs [model][sample][output] of all models, from one library in one process under the sanitizers.
+
+    ``stream``: the samples of a model follow each other, each finding the state that the one before left.
+    """
     folder = kernels.folder / tag
     folder.mkdir()
     sources = []
@@ -97,6 +114,8 @@ def run_sanitized(
         renamed = f"#define flota_model flota_model_{index}\n".encode() + model.files["model.c"]
         (place / "model.c").write_bytes(renamed)
         sources.append(place / "model.c")
+        if stream:
+            (place / "stream").touch()
         (place / "inputs").write_bytes(b"".join(v.tobytes() for sample in samples[index] for v in sample))
     library = compile_shared([*sources, *kernels.objects], folder / "lib.so", sanitize=True, extra=("-O0",))
     _run_process(library, folder, len(models))

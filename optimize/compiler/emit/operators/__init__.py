@@ -11,6 +11,7 @@ from optimize.compiler.emit.operators import (
     movement,
     rearranging,
     reduction,
+    state,
     weighted,
 )
 from optimize.compiler.emit.operators.common import Code, Emitter, Operands
@@ -30,6 +31,7 @@ FAMILIES = (
     movement,
     rearranging,
     reduction,
+    state,
     weighted,
 )
 
