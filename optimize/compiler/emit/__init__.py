@@ -137,7 +137,7 @@ def _operand(graph: Graph, offsets: dict[int, int], index: int, *, const: bool) 
     return f"({qualifier}{c_type} *)(arena + {offsets[owner]})"
 
 
-C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "float32": "float"}
+C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float"}
 
 
 def _constant_inputs(graph: Graph) -> list[str]:

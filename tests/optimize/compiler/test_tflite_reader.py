@@ -99,6 +99,8 @@ def test_the_declared_names_are_the_schemas() -> None:
         (schema.ArithmeticOptions, ("AddOptions", "SubOptions", "MulOptions")),
         (schema.SoftmaxOptions, ("SoftmaxOptions",)),
         (schema.ConcatenationOptions, ("ConcatenationOptions",)),
+        (schema.VarHandleOptions, ("VarHandleOptions",)),
+        (schema.CallOnceOptions, ("CallOnceOptions",)),
         *(
             (getattr(schema, name), (name,))
             for name in (

@@ -39,8 +39,13 @@ def _softmax(name: str, call: kernels.SoftmaxCall, operands: Operands) -> Code:
 
 def _lookup(name: str, call: kernels.LookupCall, operands: Operands) -> Code:
     table = number_array("int8_t", f"{name}_table", call.table)
-    arguments = f"{call.count}, {name}_table, {operands.inputs[0]}, {operands.outputs[0]}"
-    return Code((table,), (f"flota_nn_lookup_s8({arguments});",))
+    source, target = _signed(operands.inputs[0], "const int8_t *"), _signed(operands.outputs[0], "int8_t *")
+    return Code((table,), (f"flota_nn_lookup_s8({call.count}, {name}_table, {source}, {target});",))
+
+
+def _signed(operand: str, c_type: str) -> str:
+    """A uint8 operand as the bytes the table is made for."""
+    return f"({c_type}){operand}" if "uint8_t *)" in operand else operand
 
 
 def _quantize(name: str, call: kernels.QuantizeCall, operands: Operands) -> Code:

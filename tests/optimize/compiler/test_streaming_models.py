@@ -1,0 +1,66 @@
+"""The wake-word models of ``pymicro-wakeword`` give the interpreter's bytes over a stream of 200 steps."""
+
+from __future__ import annotations
+
+from importlib import util
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as s
+from host_models import Array, build_kernels, compile_tflite, reference, run_sanitized
+
+from optimize.compiler import CompiledModel
+
+NAMES = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
+STEPS = 200
+STATE_BYTES = {"alexa": 3024, "hey_jarvis": 2840, "hey_mycroft": 3664, "okay_nabu": 3408}
+"""What the variables of each model hold together."""
+
+
+def wake_word_model(name: str) -> bytes:
+    package = util.find_spec("pymicro_wakeword")
+    if package is None or package.origin is None:
+        pytest.skip("pymicro-wakeword is missing; pip install 'flota[dev]'")
+    return (Path(package.origin).parent / "models" / f"{name}.tflite").read_bytes()
+
+
+def with_inner_outputs(model: bytes) -> bytes:
+    """The same model with two more outputs: the last features and the logit, which differ where the score is 0."""
+    opened = s.ModelT.InitFromObj(s.Model.GetRootAs(model, 0))
+    main = opened.subgraphs[0]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in opened.operatorCodes]
+    dense = next(op for op in main.operators if codes[op.opcodeIndex] == s.BuiltinOperator.FULLY_CONNECTED)
+    main.outputs = [*main.outputs, dense.inputs[0], dense.outputs[0]]
+    packer = flatbuffers.Builder(len(model))
+    packer.Finish(opened.Pack(packer), b"TFL3")
+    return bytes(packer.Output())
+
+
+def stream(compiled: CompiledModel, seed: int) -> list[list[Array]]:
+    """Features that change slowly, as a spectrogram's do, with bursts of the extremes between."""
+    rng = np.random.default_rng(seed)
+    (spec,) = compiled.inputs
+    level = np.cumsum(rng.normal(0, 9, (STEPS, *spec.shape)), axis=0) - 40
+    level[50:53], level[53:56] = 127, -128
+    return [[np.clip(step, -128, 127).astype(np.int8)] for step in level]
+
+
+def test_every_step_gives_the_interpreters_bytes(tmp_path: Path) -> None:
+    models = [with_inner_outputs(wake_word_model(name)) for name in NAMES]
+    compiled = [compile_tflite(model, name=name) for model, name in zip(models, NAMES, strict=True)]
+    streams = [stream(model, seed) for seed, model in enumerate(compiled)]
+    actual = run_sanitized(build_kernels(tmp_path), compiled, streams, "stream", stream=True)
+    for name, model, samples, outputs in zip(NAMES, models, streams, actual, strict=True):
+        assert outputs == reference(model, samples), name
+        assert len({logit for _, _, logit in outputs}) > 5, name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_state_is_the_variables_and_the_arena_stays_small(name: str) -> None:
+    compiled = compile_tflite(wake_word_model(name), name=name)
+    assert compiled.state_bytes == STATE_BYTES[name]
+    assert all(spec.arena_offset >= compiled.state_bytes for spec in (*compiled.inputs, *compiled.outputs))
+    assert compiled.arena_bytes <= compiled.state_bytes + 2000
+    assert [spec.dtype for spec in compiled.outputs] == ["uint8"]
