@@ -28,7 +28,7 @@ from optimize.compiler import compile_tflite
 REPOSITORY = Path(__file__).resolve().parent.parent
 ZOO = ("motion", "vowels", "digits")
 MLPERF_TINY = ("kws", "ad", "ic", "vww")
-COLUMNS = ("instructions", "flash_model", "ram_static", "arena", "stack")
+COLUMNS = ("instructions", "cycles", "flash_model", "ram_static", "arena", "stack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,10 @@ def _print_table(rows: list[Row]) -> None:
             console.print(f"{row.model}: {row.missing}", markup=False, soft_wrap=True)
     measured = next((row.report for row in rows if row.report is not None), None)
     if measured is not None:
-        console.print(f"{measured.board.description}; instructions are counted, no time is implied", soft_wrap=True)
+        console.print(
+            f"{measured.board.description}; instructions are counted, cycles modelled; no time is implied",
+            soft_wrap=True,
+        )
 
 
 if __name__ == "__main__":

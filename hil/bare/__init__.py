@@ -5,6 +5,7 @@ Instructions are counted, cycles modelled (see :mod:`hil.cycles`), RAM and flash
 
 from hil.bare.build import Engine, SourceFile
 from hil.bare.flota_engine import OPERATORS, ModelFiles, flota_engine
+from hil.bare.image_engine import image_engine
 from hil.bare.machines import MACHINES, BareMachine, find_machine
 from hil.bare.run import BareReport, BareRun, Inference, measure_bare
 
@@ -20,5 +21,6 @@ __all__ = [
     "SourceFile",
     "find_machine",
     "flota_engine",
+    "image_engine",
     "measure_bare",
 ]

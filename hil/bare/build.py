@@ -43,6 +43,8 @@ class Engine:
         include: Folders of headers.
         flags: Compiler options for every source.
         libraries: Static libraries, linked as one group after the sources.
+        memory: What is there before the program starts, by address; counted in no size.
+        entry: Address of the function that is counted; ``bare_invoke`` when None.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Engine:
     include: tuple[Path, ...] = ()
     flags: tuple[str, ...] = ()
     libraries: tuple[Path, ...] = ()
+    memory: Mapping[int, bytes] = field(default_factory=dict)
+    entry: int | None = None
 
 
 EMPTY = Engine("empty harness", (SourceFile(FOLDER / "empty.c"),))

@@ -135,8 +135,8 @@ def measure_bare(
         work.mkdir()
         program = build_bare(engine, machine, build)
         names = _bucket_names(program, buckets)
-        run = _Emulation(program, machine, work, names, counted=counted, deadline_s=deadline_s)
-        answers, passages = run.inferences(engine.name, inferences)
+        run = _Emulation(engine, program, machine, work, names, counted=counted, deadline_s=deadline_s)
+        answers, passages = run.inferences(inferences)
     return _report(program, machine, names, answers, passages)
 
 
@@ -182,8 +182,8 @@ def _empty_harness(board: str) -> tuple[BareProgram, int]:
         build.mkdir()
         work.mkdir()
         program = build_bare(EMPTY, machine, build)
-        run = _Emulation(program, machine, work, (), counted=False, deadline_s=DEADLINE_S)
-        answers, _ = run.inferences(EMPTY.name, [Inference(b"")])
+        run = _Emulation(EMPTY, program, machine, work, (), counted=False, deadline_s=DEADLINE_S)
+        answers, _ = run.inferences([Inference(b"")])
     return program, max(answers[0].setup_stack, answers[0].invoke_stack)
 
 
@@ -198,6 +198,7 @@ def _bucket_names(program: BareProgram, pattern: str) -> tuple[tuple[int, str], 
 class _Emulation:
     """One start of QEMU with a program, in a folder of its own."""
 
+    engine: Engine
     program: BareProgram
     machine: BareMachine
     folder: Path
@@ -205,29 +206,35 @@ class _Emulation:
     counted: bool
     deadline_s: float
 
-    def inferences(self, name: str, inferences: Sequence[Inference]) -> tuple[list[_Answer], list[Passage]]:
+    def inferences(self, inferences: Sequence[Inference]) -> tuple[list[_Answer], list[Passage]]:
         """Answers and, where counted, passages of all inferences in order."""
         (self.folder / "inferences.bin").write_bytes(
             b"".join(_HEAD.pack(one.model, len(one.inputs)) + one.inputs for one in inferences)
         )
         plugin = self._plugin() if self.counted else None
-        self._run(name, plugin.arguments() if plugin else ())
+        self._run([*self._memory(), *(plugin.arguments() if plugin else ())])
         answers = list(_answers((self.folder / "answers.bin").read_bytes()))
         if len(answers) != len(inferences):
-            raise BareFailed(f"{name}: {len(answers)} answers to {len(inferences)} inferences")
-        return answers, self._passages(name, plugin, len(inferences)) if plugin else []
+            raise self._failed(f"{len(answers)} answers to {len(inferences)} inferences")
+        return answers, self._passages(plugin, len(inferences)) if plugin else []
 
     def _plugin(self) -> CyclesPlugin:
-        region = Region(self.program.address("bare_invoke"))
-        return CyclesPlugin(self.folder, [region], buckets=[address for address, _ in self.buckets])
+        entry = self.program.address("bare_invoke") if self.engine.entry is None else self.engine.entry
+        return CyclesPlugin(self.folder, [Region(entry)], buckets=[address for address, _ in self.buckets])
 
-    def _passages(self, name: str, plugin: CyclesPlugin, count: int) -> list[Passage]:
+    def _passages(self, plugin: CyclesPlugin, count: int) -> list[Passage]:
         passages = list(plugin.counts().passages)
         if len(passages) != count or any(passage.interruptions for passage in passages):
-            raise BareFailed(f"{name}: {len(passages)} passages through invoke were counted, not {count} whole ones")
+            raise self._failed(f"{len(passages)} passages through invoke were counted, not {count} whole ones")
         return passages
 
-    def _run(self, name: str, extra: Sequence[str]) -> None:
+    def _memory(self) -> Iterator[str]:
+        for address, data in self.engine.memory.items():
+            path = self.folder / f"{address:x}.bin"
+            path.write_bytes(data)
+            yield from ("-device", f"loader,file={path},addr={address:#x},force-raw=on")
+
+    def _run(self, extra: Sequence[str]) -> None:
         command = [
             find_program(self.machine.program),
             *("-machine", self.machine.machine, "-kernel", str(self.program.elf), "-icount", "shift=0"),
@@ -236,21 +243,25 @@ class _Emulation:
             *extra,
         ]
         with tempfile.TemporaryFile() as log:
-            process = start_leashed(command, log=log, folder=self.folder)
-            try:
-                status = process.wait(self.deadline_s)
-            except subprocess.TimeoutExpired as error:
-                raise BareFailed(
-                    f"{name}: not done in {self.deadline_s:g} s", hint="it hangs, or needs a longer deadline"
-                ) from error
-            finally:
-                process.kill()
-                process.wait()
-
+            status = self._wait(start_leashed(command, log=log, folder=self.folder))
             if status != 0:
                 log.seek(0)
                 words = (log.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-                raise BareFailed(f"{name}: {_EXITS.get(status, f'the emulator ended with {status}: {words}')}")
+                raise self._failed(_EXITS.get(status, f"the emulator ended with {status}: {words}"))
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        try:
+            return process.wait(self.deadline_s)
+        except subprocess.TimeoutExpired as error:
+            raise self._failed(
+                f"not done in {self.deadline_s:g} s", hint="it hangs, or needs a longer deadline"
+            ) from error
+        finally:
+            process.kill()
+            process.wait()
+
+    def _failed(self, message: str, *, hint: str = "") -> BareFailed:
+        return BareFailed(f"{self.engine.name}: {message}", hint=hint)
 
 
 def _answers(data: bytes) -> Iterator[_Answer]:

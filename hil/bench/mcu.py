@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flota.image import parse_image
 from flota.toolchain import Compiler, FirmwareBuild
+from hil.bench.cycles import model_cycles
 from hil.bench.report import BenchReport, BoardFacts, Figure, Source, distribution
 from hil.bench.run import Measurement, Progress, Reading, Watch, run_bench, unwatched
 from hil.bench.subjects import McuSubject, check_counts
@@ -87,7 +88,7 @@ def bench_mcu(
     Raises:
         UsageError: The numbers measure nothing.
         BoardLinkError, BoardFailed: The board refused the image or stopped.
-        BenchFailed: The board does not count instructions.
+        BenchFailed: The board does not count instructions, or a second count says otherwise.
     """
     check_counts(inferences, warmup, subject.cases)
     bench.serve(subject.images, watch("install over the board link"))
@@ -101,10 +102,14 @@ def bench_mcu(
     )
     if not all(measurement.costs):
         raise BenchFailed("the board does not count instructions", hint="start it with counted instructions (-icount)")
-    return _report(bench, subject, measurement, warmup=warmup)
+    watch("cycles, modelled")
+    cycles = model_cycles(bench.board.resource.name, subject, measurement.costs)
+    return _report(bench, subject, measurement, cycles, warmup=warmup)
 
 
-def _report(bench: McuBench, subject: McuSubject, measurement: Measurement, *, warmup: int) -> BenchReport:
+def _report(
+    bench: McuBench, subject: McuSubject, measurement: Measurement, cycles: Figure | None, *, warmup: int
+) -> BenchReport:
     resource = bench.board.resource
     version = qemu_version(resource.program)
     return BenchReport(
@@ -118,12 +123,14 @@ def _report(bench: McuBench, subject: McuSubject, measurement: Measurement, *, w
         warmup=warmup,
         inferences=len(measurement.costs),
         outputs=measurement.outputs,
-        figures=_figures(bench, subject, measurement),
+        figures=_figures(bench, subject, measurement, cycles),
         tools={**subject.tools, "arm-none-eabi-gcc": Compiler().version(), "qemu": version},
     )
 
 
-def _figures(bench: McuBench, subject: McuSubject, measurement: Measurement) -> dict[str, Figure]:
+def _figures(
+    bench: McuBench, subject: McuSubject, measurement: Measurement, cycles: Figure | None
+) -> dict[str, Figure]:
     name = bench.board.resource.name
     stats = bench.strategy.link.stats()
     ticks = bench.strategy.link.info().instructions_per_tick
@@ -143,6 +150,7 @@ def _figures(bench: McuBench, subject: McuSubject, measurement: Measurement) -> 
     )
     return {
         "instructions": distribution("instructions", measurement.costs, counted),
+        **({"cycles": cycles} if cycles is not None else {}),
         "flash_model": Figure(unit="bytes", value=header.golden_inputs_offset, source=coded),
         "flash_image": Figure(unit="bytes", value=len(image), source=sized),
         "flash_firmware": Figure(unit="bytes", value=bench.firmware.flash_bytes, source=linked),

@@ -18,6 +18,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 LABELS: Mapping[str, str] = {
     "instructions": "instructions",
+    "cycles": "cycles, modelled",
     "latency": "latency",
     "model_file": "model file",
     "flash_model": "flash, model",
@@ -49,7 +50,7 @@ class Source(_Frozen):
 class Figure(_Frozen):
     """One figure. ``value`` is the median where there were several readings; ``readings`` says how many."""
 
-    unit: Literal["instructions", "bytes", "ms"]
+    unit: Literal["instructions", "cycles", "bytes", "ms"]
     value: float
     minimum: float | None = None
     p95: float | None = None
@@ -121,7 +122,7 @@ class Change(_Frozen):
     ratio: float | None
 
 
-def distribution(unit: Literal["instructions", "ms"], readings: Sequence[float], source: Source) -> Figure:
+def distribution(unit: Literal["instructions", "cycles", "ms"], readings: Sequence[float], source: Source) -> Figure:
     """The figure of many readings: median, minimum, 95th percentile (nearest rank), maximum.
 
     Raises:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,10 @@ def test_a_bundle_is_benched_on_the_emulated_board(workspace: Path, capsys: pyte
     assert report.figures["instructions"].source.kind == "counted"
     assert "emulated" in report.figures["instructions"].source.where
     assert report.figures["instructions"].readings == 6
+    cycles = report.figures["cycles"]
+    assert (cycles.unit, cycles.source.kind, cycles.readings) == ("cycles", "modelled", CASES)
+    assert "zero wait states" in cycles.source.how
+    assert cycles.value > report.figures["instructions"].value
     assert {name for name, figure in report.figures.items() if figure.value > 0} == set(report.figures)
     assert "ms" not in {figure.unit for figure in report.figures.values()}
     assert {"qemu", "arm-none-eabi-gcc"} <= set(report.tools)
@@ -65,7 +70,9 @@ def test_a_bare_tflite_file_is_compiled_and_benched(workspace: Path, capsys: pyt
     model = workspace / "Small Model.tflite"
     model.write_bytes(small_model())
     assert bench(workspace, str(model), *QUICK) == 0
-    assert "7 of 7 equal (tflite_micro on 6 seeded inputs, seed 1)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "7 of 7 equal (tflite_micro on 6 seeded inputs, seed 1)" in printed
+    assert re.search(r"^ *cycles, modelled +[\d,]+ .* modelled \[\d\]", printed, re.MULTILINE)
     assert read_report(workspace / "reports" / f"small-model-0.0.0-{BOARD}.json").subject.kind == "tflite"
 
 
@@ -77,6 +84,7 @@ def test_a_bare_tflite_file_is_benched_on_the_cortex_m55(workspace: Path, capsys
     report = json.loads(capsys.readouterr().out)
     assert report["outputs"]["checked"] == report["outputs"]["equal"] == 7
     assert report["subject"]["target"] == "cortex-m55-aot"
+    assert "cycles" not in report["figures"]
     assert report["figures"]["instructions"]["source"]["how"].startswith("timer at 125 instructions a tick")
 
 

@@ -1,0 +1,38 @@
+/* A model image that lies at its slot's address, as an engine: what the base firmware does with it, without the rest. */
+#include "bare.h"
+#include "bare_image.h"
+#include "flota/model.h"
+
+__attribute__((aligned(FLOTA_MODEL_ARENA_ALIGN))) static uint8_t arena[BARE_ARENA_BYTES];
+static const flota_model_t *const MODEL = (const flota_model_t *)BARE_MODEL_ADDRESS;
+
+int32_t bare_setup(void)
+{
+    return MODEL->abi == FLOTA_MODEL_ABI && MODEL->arena_bytes <= sizeof arena ? 0 : -1;
+}
+
+static bare_tensor_t tensor(const flota_tensor_slot_t *slots, uint32_t count, uint32_t index)
+{
+    if (index >= count) {
+        return (bare_tensor_t){0, 0};
+    }
+    return (bare_tensor_t){arena + slots[index].offset, slots[index].bytes};
+}
+
+bare_tensor_t bare_input(uint32_t index)
+{
+    return tensor(MODEL->inputs, MODEL->input_count, index);
+}
+
+bare_tensor_t bare_output(uint32_t index)
+{
+    return tensor(MODEL->outputs, MODEL->output_count, index);
+}
+
+int32_t bare_invoke(void)
+{
+    const int32_t result = MODEL->invoke(arena);
+
+    __asm__ volatile("" ::: "memory"); /* a call with a return, not a jump: its end is where the counting stops */
+    return result;
+}
