@@ -1,7 +1,7 @@
 /* Runs the inferences of a file and writes the answers to another; both cross by semihosting, straight into and out of
  * the engine's tensors. Numbers are little-endian.
  *
- *   inferences.bin: (u32 model, u32 bytes, the bytes of its inputs end to end)...
+ *   inferences.bin: (u32 model, u32 fresh, u32 bytes, the bytes of its inputs end to end)...
  *   answers.bin:    (u32 setup stack, u32 invoke stack, u32 heap, u32 bytes, the bytes of its outputs end to end)...
  */
 #include "bare.h"
@@ -114,17 +114,17 @@ int main(void)
 {
     const uint32_t inferences = file_open(INFERENCES, sizeof INFERENCES - 1u, MODE_READ);
     const uint32_t answers = file_open(ANSWERS, sizeof ANSWERS - 1u, MODE_WRITE);
-    uint32_t head[2], model = NO_MODEL, setup_stack = 0;
+    uint32_t head[3], model = NO_MODEL, setup_stack = 0;
 
     while (file_read(inferences, head, sizeof head) == 0) {
-        if (head[0] != model) {
+        if (head[0] != model || head[1] != 0) {
             model = head[0];
             if (bare_select(model) != 0) {
                 bare_exit(BARE_EXIT_MODEL);
             }
             setup_stack = stack_of(bare_setup, BARE_EXIT_SETUP);
         }
-        read_inputs(inferences, head[1]);
+        read_inputs(inferences, head[2]);
         write_answer(answers, setup_stack, stack_of(bare_invoke, BARE_EXIT_INVOKE));
     }
     (void)bare_semihosting(SYS_CLOSE, &inferences);

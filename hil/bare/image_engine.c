@@ -1,4 +1,6 @@
 /* A model image that lies at its slot's address, as an engine: what the base firmware does with it, without the rest. */
+#include <stddef.h>
+
 #include "bare.h"
 #include "bare_image.h"
 #include "flota/model.h"
@@ -8,7 +10,10 @@ static const flota_model_t *const MODEL = (const flota_model_t *)BARE_MODEL_ADDR
 
 int32_t bare_setup(void)
 {
-    return MODEL->abi == FLOTA_MODEL_ABI && MODEL->arena_bytes <= sizeof arena ? 0 : -1;
+    if (MODEL->abi != FLOTA_MODEL_ABI || MODEL->arena_bytes > sizeof arena) {
+        return -1;
+    }
+    return MODEL->reset == NULL ? 0 : MODEL->reset(arena);
 }
 
 static bare_tensor_t tensor(const flota_tensor_slot_t *slots, uint32_t count, uint32_t index)

@@ -8,7 +8,8 @@ from flota.boardlink.geometry import FIRMWARE_FOLDER
 from flota.image import PAYLOAD_OFFSET, ImageError, parse_image
 from hil.bare.build import FOLDER, Engine, SourceFile
 
-_INVOKE_OFFSET = 24  # of the function's address in flota_model_t
+_ABI = 2  # of flota_model_t, which has its invoke at this offset
+_INVOKE_OFFSET = 28
 _WORD = struct.Struct("<I")
 
 
@@ -22,6 +23,11 @@ def image_engine(image: bytes) -> Engine:
     place = PAYLOAD_OFFSET + header.model_offset
     if place + _INVOKE_OFFSET + _WORD.size > len(image):
         raise ImageError("the image ends before its model", hint="make the image again")
+    (abi,) = _WORD.unpack_from(image, place)
+    if abi != _ABI:
+        raise ImageError(
+            f"the model in the image has ABI {abi}, this version knows {_ABI}", hint="make the image again"
+        )
     (entry,) = _WORD.unpack_from(image, place + _INVOKE_OFFSET)
     numbers = {
         "BARE_MODEL_ADDRESS": f"{header.load_address + place:#x}u",

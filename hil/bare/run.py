@@ -22,7 +22,7 @@ from hil.cycles import Cost, CyclesPlugin, Passage, Region
 from hil.errors import BareFailed
 
 DEADLINE_S = 120.0
-_HEAD = struct.Struct("<II")  # model, bytes of its inputs
+_HEAD = struct.Struct("<III")  # model, whether it is set up anew, bytes of its inputs
 _ANSWER = struct.Struct("<IIII")  # stack of the setup, stack of invoke, heap, bytes of the outputs
 _EXITS = {
     10: "it cannot read its inferences or write its answers",
@@ -37,10 +37,18 @@ _CLONE = re.compile(r"(\.(constprop|isra|part|cold|lto_priv)(\.\d+)?)+$")
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """Inputs of one inference, end to end, and which model of the image they are for."""
+    """One inference to run.
+
+    Attributes:
+        inputs: Bytes of the input tensors, end to end.
+        model: Which model of the image they are for.
+        fresh: Whether the model is set up anew, as it is whenever the inference before was of another model: what a
+            streaming model remembers is gone.
+    """
 
     inputs: bytes
     model: int = 0
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +120,6 @@ def measure_bare(
     deadline_s: float = DEADLINE_S,
 ) -> BareReport:
     """Build ``engine``, run all inferences in order in one start of QEMU, and take the figures.
-
-    A model is set up whenever the inference before was of another one.
 
     Args:
         engine: What is measured.
@@ -209,7 +215,7 @@ class _Emulation:
     def inferences(self, inferences: Sequence[Inference]) -> tuple[list[_Answer], list[Passage]]:
         """Answers and, where counted, passages of all inferences in order."""
         (self.folder / "inferences.bin").write_bytes(
-            b"".join(_HEAD.pack(one.model, len(one.inputs)) + one.inputs for one in inferences)
+            b"".join(_HEAD.pack(one.model, one.fresh, len(one.inputs)) + one.inputs for one in inferences)
         )
         plugin = self._plugin() if self.counted else None
         self._run([*self._memory(), *(plugin.arguments() if plugin else ())])

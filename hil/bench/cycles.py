@@ -35,7 +35,7 @@ def model_cycles(board: str, subject: McuSubject, counted: Sequence[float]) -> F
     most = max(1, min(_MOST_CASES, int(_BUDGET_INSTRUCTIONS // max(counted[0], 1))))
     cases = subject.cases[: min(most, len(counted))]
     image = next(iter(subject.images.values()))
-    runs = measure_bare(image_engine(image), [Inference(case.inputs) for case in cases], board=board).runs
+    runs = measure_bare(image_engine(image), [Inference(case.inputs, fresh=True) for case in cases], board=board).runs
     for case, (run, instructions) in enumerate(zip(runs, counted, strict=False)):
         if run.instructions != instructions:
             raise BenchFailed(

@@ -41,6 +41,12 @@ def test_several_models_in_one_image_are_set_up_when_they_change() -> None:
     assert all(run.instructions is None and run.cycles_modelled is None for run in report.runs)
 
 
+def test_a_fresh_inference_forgets_what_was_before() -> None:
+    inferences = [Inference(ZEROS, 1), Inference(ZEROS, 1), Inference(ZEROS, 1, fresh=True)]
+    report = measure_bare(ADDER, inferences, counted=False)
+    assert [run.output[0] for run in report.runs] == [3, 4, 3]
+
+
 def test_counts_are_the_same_on_every_run() -> None:
     first, second = (measure_bare(ADDER, [Inference(ZEROS)] * 2).runs for _ in range(2))
     assert [run.passage for run in first] == [run.passage for run in second]
