@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
@@ -11,8 +13,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as s
 from host_models import Array, build_kernels, compile_tflite, reference, run_sanitized
 
+from flota.image import SLOTS, Slot
+from flota.toolchain import build_firmware, link_image
+from hil.bench.mcu import McuBench
 from optimize.compiler import CompiledModel
 
+BOARD = "qemu-mps2-an386"
 NAMES = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
 STEPS = 200
 STATE_BYTES = {"alexa": 3024, "hey_jarvis": 2840, "hey_mycroft": 3664, "okay_nabu": 3408}
@@ -64,3 +70,45 @@ def test_the_state_is_the_variables_and_the_arena_stays_small(name: str) -> None
     assert all(spec.arena_offset >= compiled.state_bytes for spec in (*compiled.inputs, *compiled.outputs))
     assert compiled.arena_bytes <= compiled.state_bytes + 2000
     assert [spec.dtype for spec in compiled.outputs] == ["uint8"]
+
+
+@pytest.mark.emulated
+def test_a_stream_on_the_emulated_board_gives_the_same_bytes(mcu_board: McuBench) -> None:
+    """The image's golden case and every step; a fresh run in between starts the stream over."""
+    model = with_inner_outputs(wake_word_model("okay_nabu"))
+    compiled = compile_tflite(model, name="okay_nabu")
+    steps = [step[0].tobytes() for step in stream(compiled, seed=3)]
+    expected = [b"".join(outputs) for outputs in reference(model, stream(compiled, seed=3))]
+    mcu_board.serve({slot: linked(compiled, slot, (steps[0], expected[0])) for slot in SLOTS})
+    link = mcu_board.strategy.link
+    assert [link.infer(step).output for step in steps] == expected
+    assert [link.infer(steps[0], fresh=True).output, link.infer(steps[1]).output] == expected[:2]
+    assert link.infer(steps[0], fresh=True).output == expected[0]
+    assert link.selftest() == 1
+    assert [link.infer(step).output for step in steps[:3]] == expected[:3]
+
+
+def linked(compiled: CompiledModel, slot: Slot, golden: tuple[bytes, bytes]) -> bytes:
+    """An unsigned image that tests itself with one golden case."""
+    image = link_image(
+        BOARD,
+        slot,
+        compiled.files,
+        compiled.kernel_sources,
+        model="okay_nabu",
+        version="1.0.0",
+        security_counter=0,
+        golden=[golden],
+        arena_bytes=compiled.arena_bytes,
+    )
+    return image.data
+
+
+@pytest.fixture
+def mcu_board() -> Iterator[McuBench]:
+    for program in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is missing; make setup")
+    firmware = build_firmware(BOARD, Path(__file__).parents[3] / "build" / "firmware" / BOARD)
+    with McuBench(BOARD, firmware) as bench:
+        yield bench
