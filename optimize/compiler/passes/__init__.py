@@ -10,6 +10,7 @@ from optimize.compiler.passes.alias_reshapes import alias_reshapes
 from optimize.compiler.passes.bound_constants import bound_constants
 from optimize.compiler.passes.drop_unused import drop_unused
 from optimize.compiler.passes.elide_copies import elide_copies
+from optimize.compiler.passes.fold_lookups import fold_lookups
 from optimize.compiler.passes.fuse_pad import fuse_pad
 from optimize.compiler.passes.lower import lower
 from optimize.compiler.passes.refuse_unsupported import refuse_unsupported
@@ -25,6 +26,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_pad,
     elide_copies,
     lower,
+    fold_lookups,
 )
 
 
