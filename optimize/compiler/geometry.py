@@ -14,9 +14,8 @@ def conv_padding(payload: Conv2D | DepthwiseConv2D | Pool, image: Pair, size: Pa
 
     SAME as in TensorFlow: the smallest padding that gives ceil(image / stride) outputs, the odd one at the end.
     """
-    explicit = None if isinstance(payload, Pool) else payload.explicit_pad
-    if explicit is not None:
-        return explicit
+    if payload.explicit_pad is not None:
+        return payload.explicit_pad
     if payload.padding == "VALID":
         return 0, 0, 0, 0
     pads = []

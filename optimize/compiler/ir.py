@@ -105,6 +105,7 @@ class Pool(SourcePayload):
     stride: tuple[int, int]
     padding: Padding
     activation: Activation
+    explicit_pad: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

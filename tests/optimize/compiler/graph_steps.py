@@ -173,7 +173,7 @@ def pad(m: Maker) -> None:
 
 def padded_conv(m: Maker) -> None:
     pad(m)
-    m.pick(conv, depthwise)(m)
+    m.pick(conv, depthwise, pool)(m)
 
 
 def reshape(m: Maker) -> None:
