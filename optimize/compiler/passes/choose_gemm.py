@@ -15,7 +15,7 @@ def choose_conv(call: ConvCall) -> Kernel | None:
         return None
     if _covers_input(call):
         return _as_fully_connected(call)
-    if call.window == Window((1, 1), (1, 1), call.window.dilation, (0, 0)):
+    if _keeps_pixels(call):
         return _as_pointwise(call)
     return _as_panels(call)
 
@@ -29,6 +29,13 @@ def _covers_input(call: ConvCall) -> bool:
         and (call.window.dilation[0] == 1 or call.window.size[0] == 1)
         and (call.window.dilation[1] == 1 or call.window.size[1] == 1)
     )
+
+
+def _keeps_pixels(call: ConvCall) -> bool:
+    """Whether each output pixel sees the input pixel in its place; padding below or to the right makes more outputs."""
+    point = Window((1, 1), (1, 1), call.window.dilation, (0, 0))
+    same_size = (call.output.height, call.output.width) == (call.input.height, call.input.width)
+    return call.window == point and same_size
 
 
 def _as_fully_connected(call: ConvCall) -> Kernel:

@@ -6,19 +6,27 @@ import ctypes
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from amalgam import amalgamate
 from sanitized_runner import Model as HostModel
 from tflite_micro.python.tflite_micro import runtime
 
 from optimize.compiler import CompiledModel, compile_tflite
-from optimize.compiler.host import FIRMWARE, compile_shared
+from optimize.compiler.host import FIRMWARE, compile_shared, host_source
 
 Array = np.ndarray[Any, Any]
+Samples = list[list[Array]]
+"""[sample][input]"""
+Outputs = list[list[bytes]]
+"""[sample][output]"""
 RUNNER = Path(__file__).with_name("sanitized_runner.py")
+RUN_TIMEOUT_S = 300
 
 
 def load(library: Path) -> HostModel:
@@ -30,7 +38,7 @@ def run(model: HostModel, inputs: list[Array]) -> list[bytes]:
     return run_stream(model, [inputs])[0]
 
 
-def run_stream(model: HostModel, samples: list[list[Array]]) -> list[list[bytes]]:
+def run_stream(model: HostModel, samples: Samples) -> Outputs:
     """Inferences that follow each other in one arena; what is not state is overwritten between them."""
     raw = np.zeros(model.arena_bytes + 16, np.uint8)
     start = -raw.ctypes.data % 16
@@ -50,7 +58,7 @@ def _invoke(model: HostModel, arena: Array, inputs: list[Array]) -> list[bytes]:
     return [arena[slot.offset : slot.offset + slot.bytes].tobytes() for slot in model.outputs[: model.output_count]]
 
 
-def reference(model: bytes, samples: list[list[Array]]) -> list[list[bytes]]:
+def reference(model: bytes, samples: Samples) -> Outputs:
     """The same by the real TensorFlow Lite Micro interpreter, which keeps a model's state from sample to sample."""
     interpreter = runtime.Interpreter.from_bytes(model, arena_size=1 << 20)
     outputs = len(compile_tflite(model, name="reference").outputs)
@@ -63,7 +71,7 @@ def reference(model: bytes, samples: list[list[Array]]) -> list[list[bytes]]:
     return results
 
 
-def random_samples(compiled: CompiledModel, count: int, seed: int) -> list[list[Array]]:
+def random_samples(compiled: CompiledModel, count: int, seed: int) -> Samples:
     """Random inputs; the first ones are the extremes."""
     rng = np.random.default_rng(seed)
     samples = []
@@ -80,54 +88,76 @@ def random_samples(compiled: CompiledModel, count: int, seed: int) -> list[list[
     return samples
 
 
+def joined(samples: Samples) -> bytes:
+    """All inputs of all samples, end to end."""
+    return b"".join(values.tobytes() for sample in samples for values in sample)
+
+
+def split_outputs(data: bytes, model: CompiledModel) -> Outputs:
+    """The other way round, for outputs."""
+    results, at = [], 0
+    while at < len(data):
+        row = []
+        for spec in model.outputs:
+            row.append(data[at : at + spec.bytes])
+            at += spec.bytes
+        results.append(row)
+    return results
+
+
 @dataclass(frozen=True)
 class Kernels:
-    """All kernels compiled once with the sanitizers, to be linked with many models."""
+    """Kernels under the sanitizers, each compiled when a model first needs it."""
 
-    objects: list[Path]
     folder: Path
+    objects: dict[str, Path] = field(default_factory=dict)
+
+    def of(self, models: Iterable[CompiledModel]) -> list[Path]:
+        """The objects to link with ``models``."""
+        needed = sorted({source for model in models for source in model.kernel_sources})
+        for source in needed:
+            if source not in self.objects:
+                target = self.folder / f"{source.replace('/', '-')}.o"
+                code = FIRMWARE / host_source(source)
+                self.objects[source] = compile_shared([code], target, sanitize=True, extra=("-c", "-O1"))
+        return [self.objects[source] for source in needed]
 
 
 def build_kernels(folder: Path) -> Kernels:
-    objects = []
-    for source in sorted((FIRMWARE / "src/nn").rglob("*.c")):
-        target = folder / f"{source.parent.name}-{source.stem}.o"
-        compile_shared([source], target, sanitize=True, extra=("-c", "-O1"))
-        objects.append(target)
-    return Kernels(objects, folder)
+    """Kernels that are compiled into ``folder``, which exists."""
+    return Kernels(folder)
 
 
 def run_sanitized(
-    kernels: Kernels, models: list[CompiledModel], samples: list[list[list[Array]]], tag: str, *, stream: bool = False
-) -> list[list[list[bytes]]]:
-    """Outputs [model][sample][output] of all models, from one library in one process under the sanitizers.
+    kernels: Kernels, models: Sequence[CompiledModel], samples: Sequence[Samples], tag: str, *, stream: bool = False
+) -> list[Outputs]:
+    """Outputs of all models, from one library in one process under the sanitizers.
 
     ``stream``: the samples of a model follow each other, each finding the state that the one before left.
     """
     folder = kernels.folder / tag
     folder.mkdir()
-    sources = []
-    for index, model in enumerate(models):
-        place = folder / str(index)
-        place.mkdir()
-        (place / "model.h").write_bytes(model.files["model.h"])
-        renamed = f"#define flota_model flota_model_{index}\n".encode() + model.files["model.c"]
-        (place / "model.c").write_bytes(renamed)
-        sources.append(place / "model.c")
+    for index, rows in enumerate(samples):
+        (folder / f"{index}.inputs").write_bytes(joined(rows))
         if stream:
-            (place / "stream").touch()
-        (place / "inputs").write_bytes(b"".join(v.tobytes() for sample in samples[index] for v in sample))
-    library = compile_shared([*sources, *kernels.objects], folder / "lib.so", sanitize=True, extra=("-O0",))
+            (folder / f"{index}.stream").touch()
+    source = folder / "models.c"
+    source.write_bytes(amalgamate(models))
+    objects = kernels.of(models)
+    library = compile_shared([source, *objects], folder / "lib.so", sanitize=True, extra=("-O0", "-g0"))
     _run_process(library, folder, len(models))
-    return [_split_outputs(folder / str(index) / "outputs", model) for index, model in enumerate(models)]
+    return [split_outputs((folder / f"{index}.outputs").read_bytes(), model) for index, model in enumerate(models)]
+
+
+@cache
+def _sanitizer() -> str:
+    found = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    return found.stdout.strip()
 
 
 def _run_process(library: Path, folder: Path, count: int) -> None:
-    asan = subprocess.run(
-        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     environment = os.environ | {
-        "LD_PRELOAD": asan,
+        "LD_PRELOAD": _sanitizer(),
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
@@ -136,18 +166,7 @@ def _run_process(library: Path, folder: Path, count: int) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=RUN_TIMEOUT_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-
-
-def _split_outputs(path: Path, model: CompiledModel) -> list[list[bytes]]:
-    data, results, at = path.read_bytes(), [], 0
-    while at < len(data):
-        row = []
-        for spec in model.outputs:
-            row.append(data[at : at + spec.bytes])
-            at += spec.bytes
-        results.append(row)
-    return results

@@ -86,7 +86,7 @@ def _other_value(number: Number, data: bytearray, numbers: list[Number], rng: ra
         swapped.write(data, old)
         return value
     if number.code == "f":
-        return rng.choice((*FLOATS, *NOT_NUMBERS)) if kind < 3 else float(np.float32(old) * np.float32(2.0)) / 4
+        return rng.choice((*FLOATS, *NOT_NUMBERS)) if kind < 3 else old / 2
     if kind == 1:
         return int(old) + rng.choice((-1, 1, 2, -2, 128))
     return -rng.choice(INTEGERS) if kind == 2 else rng.choice(INTEGERS)

@@ -1,8 +1,8 @@
 """Runs every model of a sanitized library on its inputs; started with libasan preloaded, standard library only.
 
-Usage: sanitized_runner.py LIBRARY FOLDER COUNT. FOLDER/i/inputs holds the samples of model i one after another; its
-outputs go to FOLDER/i/outputs. The arena is a heap block of exactly the size the model asks for, so AddressSanitizer
-sees every byte outside it. Each sample starts from the initial state; where there is a file FOLDER/i/stream, only the
+Usage: sanitized_runner.py LIBRARY FOLDER COUNT. FOLDER/i.inputs holds the samples of model i one after another; its
+outputs go to FOLDER/i.outputs. The arena is a heap block of exactly the size the model asks for, so AddressSanitizer
+sees every byte outside it. Each sample starts from the initial state; where there is a file FOLDER/i.stream, only the
 first one does, and between two all of the arena but the state is overwritten.
 """
 
@@ -31,14 +31,14 @@ class Model(ctypes.Structure):
     )
 
 
-def run(model, folder, allocate, free):
-    data = (folder / "inputs").read_bytes()
+def run(model, folder, index, allocate, free):
+    data = (folder / f"{index}.inputs").read_bytes()
     inputs = model.inputs[: model.input_count]
     outputs = model.outputs[: model.output_count]
     assert model.abi == 2
     assert bool(model.reset) == (model.state_bytes > 0)
-    stream, arena = (folder / "stream").exists(), None
-    with (folder / "outputs").open("wb") as out:
+    stream, arena = (folder / f"{index}.stream").exists(), None
+    with (folder / f"{index}.outputs").open("wb") as out:
         at = 0
         while at < len(data):
             if arena is None:
@@ -64,7 +64,9 @@ def main():
     libc.memalign.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
     libc.free.argtypes = [ctypes.c_void_p]
     for index in range(count):
-        run(Model.in_dll(library, f"flota_model_{index}"), folder / str(index), libc.memalign, libc.free)
+        sys.stderr.write(f"model {index}\n")  # which one a sanitizer stops
+        sys.stderr.flush()
+        run(Model.in_dll(library, f"flota_model_{index}"), folder, index, libc.memalign, libc.free)
 
 
 if __name__ == "__main__":

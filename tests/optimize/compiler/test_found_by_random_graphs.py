@@ -1,0 +1,41 @@
+"""Each graph here once differed from the interpreter, was refused, or crashed; the smallest form of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from host_models import Kernels, build_kernels, random_samples, reference, run_sanitized
+from tflite_builder import Builder, options
+
+from optimize.compiler import compile_tflite
+
+CORES = ("portable", "cortex-m4")
+CONV = {"padding": 1, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    return build_kernels(tmp_path_factory.mktemp("kernels"))
+
+
+def padded_below_and_right() -> bytes:
+    """A 1x1 convolution over padding that is only below and to the right has more outputs than inputs."""
+    b = Builder()
+    x = b.tensor((1, 3, 4, 5), scale=0.5, zero_point=7)
+    padded = b.tensor((1, 5, 5, 5), scale=0.5, zero_point=7)
+    b.op("PAD", [x, b.constant([0, 0, 0, 2, 0, 1, 0, 0], (4, 2))], padded, options("PadOptions"))
+    data = np.random.default_rng(1).integers(-127, 128, (6, 1, 1, 5)).astype(np.int8)
+    weights = b.tensor((6, 1, 1, 5), scale=0.02, data=data)
+    y = b.op("CONV_2D", [padded, weights], b.tensor((1, 5, 5, 6), scale=0.9), options("Conv2DOptions", **CONV))
+    return b.build([x], [y])
+
+
+@pytest.mark.parametrize("graph", [padded_below_and_right])
+def test_it_gives_the_interpreters_bytes(kernels: Kernels, graph: Callable[[], bytes]) -> None:
+    model = graph()
+    compiled = [compile_tflite(model, name="found", core=core) for core in CORES]
+    samples = random_samples(compiled[0], 6, seed=1)
+    outputs = run_sanitized(kernels, compiled, [samples] * len(CORES), graph.__name__)
+    assert outputs == [reference(model, samples)] * len(CORES)
