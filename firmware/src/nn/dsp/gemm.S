@@ -45,6 +45,14 @@
         ssat    \sum, #8, \sum, asr #1
         .endm
 
+/* 256 times the sums of a channel -> int8, see exact_scaling.py. */
+        .macro  once left, right, multiplier
+        smmul   \left, \left, \multiplier
+        smmul   \right, \right, \multiplier
+        ssat    \left, #8, \left, asr #8
+        ssat    \right, #8, \right, asr #8
+        .endm
+
 /* Doubled sums of a pair of channels from those of the packed halfwords (odd) and of the low bytes (even). */
         .macro  unpack even, odd
         sub     \odd, \odd, \even
@@ -112,24 +120,12 @@
         str     r9, [sp, #LAST]
         .endm
 
-/* void flota_nn_dsp_gemm_4x2(gemm, panel, out0, out1)
+/* The sums of a group of the products of four channels by two columns, in r0 to r7 [channel][column].
  *
- * r0 to r7: sums [channel][column]; r8, r9: weights; r10, r11: inputs; r12: panel; lr: weights' address. */
-        .section .text.flota_nn_dsp_gemm_4x2, "ax", %progbits
+ * r8, r9: weights; r10, r11: inputs; r12: panel; lr: weights' address. */
+        .macro  multiply_4x2 group
         .balign 4
-        .global flota_nn_dsp_gemm_4x2
-        .type   flota_nn_dsp_gemm_4x2, %function
-        .thumb_func
-flota_nn_dsp_gemm_4x2:
-        push    {r4-r11, lr}
-        sub     sp, sp, #FRAME
-        strd    r2, r3, [sp, #OUT0]
-        mov     r4, r1
-        adr.w   r8, 2f
-        prepare 3, 8, 56
-
-        .balign 4
-gemm_4x2_group:
+\group\():
         ldm     sp, {r8, r10, r11, r12, lr}
         add     lr, lr, r10
         ldm     r8!, {r0, r2, r4, r6}
@@ -164,8 +160,60 @@ gemm_4x2_group:
         cmp     r12, r8
         bne     2b
 
-        ldr     r8, [sp, #FACTORS]
         str     lr, [sp, #WEIGHTS]
+        ldr     r8, [sp, #FACTORS]
+        .endm
+
+/* r0, r1: the four results of each column. Stores them and goes on with the next group, or returns. */
+        .macro  finish_4x2 group
+        ldr     r11, [sp, #FACTORS_STRIDE]
+        ldr     r12, [sp, #BIAS]
+        ldr     lr, [sp, #BIAS_END]
+        ldr     r8, [sp, #FACTORS]
+        ldr     r9, [sp, #OUT0]
+        ldr     r10, [sp, #OUT1]
+        add     r8, r8, r11
+        cmp     r12, lr
+        beq     4f
+        str     r0, [r9], #4
+        str     r1, [r10], #4
+        str     r8, [sp, #FACTORS]
+        strd    r9, r10, [sp, #OUT0]
+        b       \group
+4:
+        ldr     r11, [sp, #LAST]
+        cmp     r11, #4
+        bne     3f
+        str     r0, [r9]
+        str     r1, [r10]
+        add     sp, sp, #FRAME
+        pop     {r4-r11, pc}
+3:
+        store_some r0, r9
+        store_some r1, r10
+        add     sp, sp, #FRAME
+        pop     {r4-r11, pc}
+        .endm
+
+/* Begins a function on four channels by two columns: gemm, panel, out0, out1. The inner loop is at the next label 2. */
+        .macro  begin_4x2 name
+        .section .text.\name, "ax", %progbits
+        .balign 4
+        .global \name
+        .type   \name, %function
+        .thumb_func
+\name:
+        push    {r4-r11, lr}
+        sub     sp, sp, #FRAME
+        strd    r2, r3, [sp, #OUT0]
+        mov     r4, r1
+        adr.w   r8, 2f
+        prepare 3, 8, 56
+        .endm
+
+/* The interpreter's two roundings. */
+        begin_4x2 flota_nn_dsp_gemm_4x2
+        multiply_4x2 gemm_4x2_group
         unpack  r0, r2
         unpack  r1, r3
         unpack  r4, r6
@@ -188,35 +236,35 @@ gemm_4x2_group:
         requantize r7
         bfi     r0, r6, #24, #8
         bfi     r1, r7, #24, #8
-
-        ldr     r11, [sp, #FACTORS_STRIDE]
-        ldr     r12, [sp, #BIAS]
-        ldr     lr, [sp, #BIAS_END]
-        ldr     r9, [sp, #OUT0]
-        ldr     r10, [sp, #OUT1]
-        cmp     r12, lr
-        beq     gemm_4x2_last
-        add     r8, r8, r11
-        str     r8, [sp, #FACTORS]
-        str     r0, [r9], #4
-        str     r1, [r10], #4
-        strd    r9, r10, [sp, #OUT0]
-        b       gemm_4x2_group
-
-gemm_4x2_last:
-        ldr     r11, [sp, #LAST]
-        cmp     r11, #4
-        bne     3f
-        str     r0, [r9]
-        str     r1, [r10]
-        add     sp, sp, #FRAME
-        pop     {r4-r11, pc}
-3:
-        store_some r0, r9
-        store_some r1, r10
-        add     sp, sp, #FRAME
-        pop     {r4-r11, pc}
+        finish_4x2 gemm_4x2_group
         .size   flota_nn_dsp_gemm_4x2, . - flota_nn_dsp_gemm_4x2
+
+/* One multiplication of sums that are 256 times as large. */
+        begin_4x2 flota_nn_dsp_gemm_4x2_once
+        multiply_4x2 gemm_4x2_once_group
+        ldm     r8, {r8-r12}
+        sub     r2, r2, r0
+        sub     r3, r3, r1
+        sub     r6, r6, r4
+        sub     r7, r7, r5
+        uxtb    lr, r12
+        lsr     r12, r12, #8
+        add     r0, lr, r0, lsl #8
+        add     r1, lr, r1, lsl #8
+        add     r4, r12, r4, lsl #8
+        add     r5, r12, r5, lsl #8
+        once    r0, r1, r8
+        once    r2, r3, r9
+        once    r4, r5, r10
+        once    r6, r7, r11
+        bfi     r0, r2, #8, #8
+        bfi     r1, r3, #8, #8
+        bfi     r0, r4, #16, #8
+        bfi     r1, r5, #16, #8
+        bfi     r0, r6, #24, #8
+        bfi     r1, r7, #24, #8
+        finish_4x2 gemm_4x2_once_group
+        .size   flota_nn_dsp_gemm_4x2_once, . - flota_nn_dsp_gemm_4x2_once
 
 /* void flota_nn_dsp_gemm_4x1_s8(gemm, column, out)
  *
@@ -272,8 +320,8 @@ gemm_4x1_group:
         cmp     r12, r8
         bne     2b
 
-        ldr     r8, [sp, #FACTORS]
         str     lr, [sp, #WEIGHTS]
+        ldr     r8, [sp, #FACTORS]
         unpack  r0, r2
         unpack  r4, r6
         channel 0
