@@ -1,8 +1,9 @@
 """Weights, biases and factors in the forms that the matrix products of ``firmware/src/nn/dsp/gemm.h`` take.
 
-The fast one shares a halfword between two channels, 256 * w1 + w0. That is exact when every such value fits a halfword
-and the sum of the odd channel stays under 2**23, which is proven here for every possible input. The wide one takes the
-rest.
+The fast ones share a halfword between two channels, 256 * w1 + w0. That is exact when every such value fits a halfword
+and the sum of the odd channel stays under 2**23, which is proven here for every possible input. Of these, the fastest
+rounds once, where a multiplier and a bias have been found that give the bytes of the interpreter's two roundings. The
+wide one takes the rest.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from optimize.compiler.exact_scaling import SUM_BITS, Factor, Scaling, find_scaling
 from optimize.compiler.fixed_point import multiply, wrap32
 from optimize.compiler.kernels import Requantize
 from optimize.compiler.kernels_dsp import Factors, Four, Gemm
@@ -21,6 +23,9 @@ Array = np.ndarray[Any, np.dtype[np.int64]]
 GROUP = 4
 EVEN_LIMIT, ODD_LIMIT = 1 << 30, 1 << 23
 """Bounds of the sums of even and odd channels: what doubling, and multiplying by 256, leaves of 32 bits."""
+
+ONCE_SHIFT = 44
+"""Bits the product that rounds once drops: 32 in SMMUL, 12 in the saturation."""
 
 LEAST_SHIFT, MOST_SHIFT = 1, 23
 """Right shifts the kernel takes; it rounds with (2 * zero point + 1) << (shift - 1) in 32 bits."""
@@ -34,7 +39,7 @@ def run_order(length: int) -> list[int]:
     return order + rest + [-1] * (len(rest) % 2)
 
 
-def pack_gemm(
+def pack_twice(
     weights: Array, bias: tuple[int, ...] | None, input_offset: int, requantize: Requantize, order: list[int]
 ) -> Gemm | None:
     """Pack ``weights`` [channels][inputs] for the fast product.
@@ -50,6 +55,7 @@ def pack_gemm(
     if pairs is None or words is None or not _sums_fit(low, high):
         return None
     return Gemm(
+        product="twice",
         weights=words,
         biases=tuple(map(_packed_bias, _fours(biases.tolist()))),
         factors=_shared(pairs),
@@ -58,6 +64,47 @@ def pack_gemm(
         output_zero=requantize.offset,
         clamp=requantize.clamp,
     )
+
+
+def pack_once(
+    weights: Array, bias: tuple[int, ...] | None, input_offset: int, requantize: Requantize, order: list[int]
+) -> Gemm | None:
+    """The same for the fast product that rounds once; None where there is no such rounding for some channel."""
+    padded, biases = _pad(weights, bias, input_offset)
+    low, high = _sum_range(padded, np.zeros_like(biases))
+    scalings = []
+    for channel, total in enumerate(biases.tolist()[: len(weights)]):
+        factor = Factor(*requantize.of(channel), requantize.offset, requantize.clamp)
+        scaling = find_scaling(int(low[channel]), int(high[channel]), total, factor, ONCE_SHIFT)
+        if scaling is None:
+            return None
+        if scaling.constant:
+            padded[channel] = 0
+        scalings.append(scaling)
+    words = _packed_words(padded[:, order])
+    if words is None:
+        return None
+    scalings += scalings[:1] * (len(padded) - len(weights))
+    fours = [scalings[i : i + GROUP] for i in range(0, len(padded), GROUP)]
+    return Gemm(
+        product="once",
+        weights=words,
+        biases=tuple(map(_once_bias, fours)),
+        factors=tuple(
+            Factors(_four(s.multiplier for s in four), (four[0].bias & 0xFF, four[2].bias & 0xFF, 0, 0))
+            for four in fours
+        ),
+        channels=len(weights),
+        pairs=len(order) // 2,
+        output_zero=requantize.offset,
+        clamp=requantize.clamp,
+    )
+
+
+def _once_bias(four: list[Scaling]) -> Four:
+    """Where the sums begin. Those of even channels are multiplied by 256 later; the bits below are in the factors."""
+    first, third = four[0].bias >> SUM_BITS, four[2].bias >> SUM_BITS
+    return _four(map(wrap32, (first, four[1].bias + first, third, four[3].bias + third)))
 
 
 def pack_wide(
@@ -70,6 +117,7 @@ def pack_wide(
     # The kernel reads the byte as a signed left shift.
     pairs = [(multiplier, shift % 256 + 1) for multiplier, shift in map(requantize.of, range(len(weights)))]
     return Gemm(
+        product="wide",
         weights=bytes_of_quads.astype(np.int8).tobytes(),
         biases=tuple(_four(map(wrap32, four)) for four in _fours(biases.tolist())),
         factors=_shared(pairs),
@@ -77,7 +125,6 @@ def pack_wide(
         pairs=len(order) // 2,
         output_zero=requantize.offset,
         clamp=requantize.clamp,
-        wide=True,
     )
 
 

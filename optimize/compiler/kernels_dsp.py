@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from optimize.compiler.kernels import Image, Kernel, Window
 from optimize.compiler.leads import streaming_lead
@@ -19,6 +19,8 @@ def words(size: int) -> int:
 
 
 Four = tuple[int, int, int, int]
+Product = Literal["twice", "once", "wide"]
+"""How a product is rounded and packed; gemm.h describes all three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Gemm:
     ``biases`` are modulo 2**32; one entry of ``factors`` stands for all groups where these agree.
     """
 
+    product: Product
     weights: bytes
     biases: tuple[Four, ...]
     factors: tuple[Factors, ...]
@@ -43,8 +46,6 @@ class Gemm:
     pairs: int
     output_zero: int
     clamp: tuple[int, int]
-    wide: bool = False
-    """Packed for flota_nn_dsp_gemm_wide, not flota_nn_dsp_gemm_4x2; see gemm.h for both forms."""
 
     @property
     def constant_bytes(self) -> int:
@@ -54,7 +55,7 @@ class Gemm:
     @property
     def source(self) -> str:
         """The file of the matrix product."""
-        return "src/nn/dsp/gemm_wide.c" if self.wide else "src/nn/dsp/gemm.S"
+        return "src/nn/dsp/gemm_wide.c" if self.product == "wide" else "src/nn/dsp/gemm.S"
 
     @property
     def panel_bytes(self) -> int:

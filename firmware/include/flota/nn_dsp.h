@@ -12,10 +12,10 @@
 extern "C" {
 #endif
 
-/* What the sums of four output channels are multiplied with: in [2^30, 2^31), then shifted right by 1 to 23. */
+/* What the sums of four output channels are multiplied with; `shift` depends on the product, see src/nn/dsp/gemm.h. */
 typedef struct {
     int32_t multiplier[4];
-    uint8_t shift[4]; /* right shift, less one; for flota_nn_dsp_gemm_wide the left shift of nn.h as an int8 */
+    uint8_t shift[4];
 } flota_nn_dsp_factors_t;
 
 typedef struct flota_nn_dsp_gemm flota_nn_dsp_gemm_t;
@@ -39,7 +39,7 @@ struct flota_nn_dsp_gemm {
     flota_nn_dsp_multiply_t *multiply;
 };
 
-flota_nn_dsp_multiply_t flota_nn_dsp_gemm_4x2, flota_nn_dsp_gemm_wide;
+flota_nn_dsp_multiply_t flota_nn_dsp_gemm_4x2, flota_nn_dsp_gemm_4x2_once, flota_nn_dsp_gemm_wide;
 
 /* Convolution whose groups see all input channels. Output pixels are made two at a time, in row-major order. */
 typedef struct {

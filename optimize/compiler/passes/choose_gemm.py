@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimize.compiler.dsp_packing import Array, pack_gemm, pack_wide, run_order
+from optimize.compiler.dsp_packing import Array, pack_once, pack_twice, pack_wide, run_order
 from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Kernel, Window
 from optimize.compiler.kernels_dsp import DspConvCall, DspFullyConnectedCall, DspPointwiseCall, Gemm
 
@@ -82,7 +82,7 @@ def choose_fully_connected(call: FullyConnectedCall) -> Kernel:
     """The packed form of a fully connected layer; inputs are filled up to whole quads."""
     filled = -(-call.in_features // 4) * 4
     order = [place if place < call.in_features else -1 for place in run_order(filled)]
-    gemm = pack_gemm(_matrix(call), call.bias, call.input_offset, call.requantize, order)
+    gemm = pack_twice(_matrix(call), call.bias, call.input_offset, call.requantize, order)
     if gemm is None:
         wide = _packed(call, run_order(call.in_features))
         return DspPointwiseCall(call.batches, call.in_features, call.out_features, wide)
@@ -90,9 +90,9 @@ def choose_fully_connected(call: FullyConnectedCall) -> Kernel:
 
 
 def _packed(call: ConvCall | FullyConnectedCall, order: list[int]) -> Gemm:
-    """The weights for the fast product if that is exact, else for the wide one."""
+    """The weights for the fastest product that is exact."""
     arguments = (_matrix(call), call.bias, call.input_offset, call.requantize, order)
-    return pack_gemm(*arguments) or pack_wide(*arguments)
+    return pack_once(*arguments) or pack_twice(*arguments) or pack_wide(*arguments)
 
 
 def _matrix(call: ConvCall | FullyConnectedCall) -> Array:

@@ -7,7 +7,7 @@ from optimize.compiler.verify.common import Operands, Rule, sizes
 
 
 def _gemm(gemm: dsp.Gemm, pairs: int, channels: int) -> str:
-    pairs += gemm.wide and pairs % 2
+    pairs += gemm.product == "wide" and pairs % 2
     if gemm.pairs != pairs or gemm.channels != channels or len(gemm.biases) != -(-channels // 4):
         return f"{gemm.pairs} pairs and {gemm.channels} channels are packed, not {pairs} and {channels}"
     return sizes((len(gemm.weights), 8 * pairs * len(gemm.biases)))

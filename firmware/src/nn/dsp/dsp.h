@@ -92,6 +92,15 @@ static inline int32_t dsp_smmlar(int32_t a, int32_t b, int32_t sum)
     return result;
 }
 
+/* High word of a * b, rounded down. */
+static inline int32_t dsp_smmul(int32_t a, int32_t b)
+{
+    int32_t result;
+
+    __asm__("smmul %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
 static inline int32_t dsp_ssat8(int32_t x)
 {
     int32_t result;
@@ -156,6 +165,8 @@ static inline int32_t dsp_smmlar(int32_t a, int32_t b, int32_t sum)
 {
     return wrapping_add(sum, (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32));
 }
+
+static inline int32_t dsp_smmul(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b) >> 32); }
 
 static inline int32_t dsp_ssat8(int32_t x) { return clamp(x, -128, 127); }
 

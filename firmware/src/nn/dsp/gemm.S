@@ -49,8 +49,8 @@
         .macro  once left, right, multiplier
         smmul   \left, \left, \multiplier
         smmul   \right, \right, \multiplier
-        ssat    \left, #8, \left, asr #8
-        ssat    \right, #8, \right, asr #8
+        ssat    \left, #8, \left, asr #12
+        ssat    \right, #8, \right, asr #12
         .endm
 
 /* Doubled sums of a pair of channels from those of the packed halfwords (odd) and of the low bytes (even). */

@@ -35,12 +35,27 @@ static void add_pair(const uint32_t *weights, uint32_t input, int32_t *sum)
     sum[3] = dsp_smlad(weights[1], input, sum[3]);
 }
 
-void flota_nn_dsp_gemm_4x2(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1)
+/* The same from sums multiplied by 256. */
+static void store_once(const flota_nn_dsp_gemm_t *gemm, const flota_nn_dsp_factors_t *f, const int32_t *sum,
+                       int32_t used, int8_t *out)
+{
+    (void)gemm;
+    for (int32_t i = 0; i < used; i++) {
+        const uint32_t odd = (uint32_t)sum[i] - (uint32_t)sum[i - i % 2];
+        const uint32_t even = ((uint32_t)sum[i] << 8) + f->shift[i / 2];
+
+        out[i] = (int8_t)dsp_ssat8(dsp_smmul((int32_t)(i % 2 != 0 ? odd : even), f->multiplier[i]) >> 12);
+    }
+}
+
+typedef void store_t(const flota_nn_dsp_gemm_t *gemm, const flota_nn_dsp_factors_t *f, const int32_t *sum, int32_t used,
+                     int8_t *out);
+
+static void multiply(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1, store_t *store_one)
 {
     const uint32_t *weights = gemm->weights;
 
     for (int32_t g = 0; g < gemm->groups; g++) {
-        const flota_nn_dsp_factors_t *f = factors_of(gemm, g);
         const int32_t used = g + 1 < gemm->groups ? 4 : gemm->last_channels;
         int32_t sum0[4], sum1[4];
 
@@ -51,9 +66,19 @@ void flota_nn_dsp_gemm_4x2(const flota_nn_dsp_gemm_t *gemm, const uint32_t *pane
             add_pair(weights, panel[2 * k + 1], sum1);
             weights += 2;
         }
-        store(gemm, f, sum0, used, out0 + 4 * g);
-        store(gemm, f, sum1, used, out1 + 4 * g);
+        store_one(gemm, factors_of(gemm, g), sum0, used, out0 + 4 * g);
+        store_one(gemm, factors_of(gemm, g), sum1, used, out1 + 4 * g);
     }
+}
+
+void flota_nn_dsp_gemm_4x2(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1)
+{
+    multiply(gemm, panel, out0, out1, store);
+}
+
+void flota_nn_dsp_gemm_4x2_once(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1)
+{
+    multiply(gemm, panel, out0, out1, store_once);
 }
 
 void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int8_t *out)

@@ -8,6 +8,12 @@ from optimize.compiler import kernels_dsp as dsp
 from optimize.compiler.emit.operators.common import Code, Emitter, Operands, image_text, struct_text, window_text
 from optimize.compiler.emit.text import braces, number_array
 
+PRODUCTS: dict[dsp.Product, str] = {
+    "twice": "flota_nn_dsp_gemm_4x2",
+    "once": "flota_nn_dsp_gemm_4x2_once",
+    "wide": "flota_nn_dsp_gemm_wide",
+}
+
 
 def _gemm(name: str, gemm: dsp.Gemm) -> tuple[tuple[str, ...], str]:
     """(arrays, initializer) of a flota_nn_dsp_gemm_t."""
@@ -21,7 +27,7 @@ def _gemm(name: str, gemm: dsp.Gemm) -> tuple[tuple[str, ...], str]:
         f".groups = {len(gemm.biases)}, .last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
         f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}, "
         f".min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}, "
-        f".multiply = flota_nn_dsp_gemm_{'wide' if gemm.wide else '4x2'}}}"
+        f".multiply = {PRODUCTS[gemm.product]}}}"
     )
     return (words, biases, factors), value
 
