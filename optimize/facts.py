@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import get_args
 
 from flota.bundle import TensorSignature
-from optimize.compiler.ir import Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op
+from optimize.compiler.ir import Graph
 from optimize.compiler.reader import read_tflite
+from optimize.compiler.work import multiply_accumulates
 from optimize.errors import InvalidModel
 
 _DTYPES = get_args(TensorSignature.model_fields["dtype"].annotation)
@@ -34,7 +35,7 @@ def read_facts(model: bytes) -> ModelFacts:
         inputs=tuple(_signature(graph, index) for index in graph.inputs),
         outputs=tuple(_signature(graph, index) for index in graph.outputs),
         operators=tuple(dict.fromkeys(op.name for op in graph.ops)),
-        macs=sum(_macs(graph, op) for op in graph.ops),
+        macs=sum(multiply_accumulates(graph, op) for op in graph.ops),
     )
 
 
@@ -47,12 +48,3 @@ def _signature(graph: Graph, index: int) -> TensorSignature:
     return TensorSignature.model_validate(
         {"name": tensor.name, "shape": tensor.shape, "dtype": tensor.dtype, "scale": scale, "zero_point": zero_point}
     )
-
-
-def _macs(graph: Graph, op: Op) -> int:
-    """Each output element of a convolution or dense layer takes one multiply-accumulate per weight that reaches it."""
-    if not isinstance(op.payload, Conv2D | DepthwiseConv2D | FullyConnected):
-        return 0
-    weights, result = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
-    filters = weights.shape[-1] if isinstance(op.payload, DepthwiseConv2D) else weights.shape[0]
-    return result.elements * (weights.elements // filters)

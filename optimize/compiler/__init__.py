@@ -18,8 +18,9 @@ from optimize.compiler.kernels import Kernel
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.passes import run_passes
 from optimize.compiler.reader import read_tflite
+from optimize.compiler.steps import MemoryBlock, StepFacts, memory_of, steps_of
 
-__all__ = ["CORES", "CompiledModel", "TensorSpec", "build_host_library", "compile_tflite"]
+__all__ = ["CORES", "CompiledModel", "MemoryBlock", "StepFacts", "TensorSpec", "build_host_library", "compile_tflite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class CompiledModel:
     ``files`` maps "model.c" and "model.h" to their bytes, the same for the same model and name. ``weight_bytes`` counts
     the constants in flash. ``operators`` are the model file's operators that run, in order; a reshape runs nothing.
     ``kernel_sources`` are the C and assembly files to link, relative to ``firmware/``. The first ``state_bytes`` of the
-    ``arena_bytes`` keep their content between invocations (0: the model remembers nothing).
+    ``arena_bytes`` keep their content between invocations (0: the model remembers nothing). ``steps`` and ``memory``
+    say what runs and what lies where meanwhile.
     """
 
     files: dict[str, bytes]
@@ -53,6 +55,8 @@ class CompiledModel:
     operators: tuple[str, ...]
     kernel_sources: tuple[str, ...]
     state_bytes: int = 0
+    steps: tuple[StepFacts, ...] = ()
+    memory: tuple[MemoryBlock, ...] = ()
 
 
 def compile_tflite(model: bytes, *, name: str, core: str = PORTABLE.name) -> CompiledModel:
@@ -65,7 +69,8 @@ def compile_tflite(model: bytes, *, name: str, core: str = PORTABLE.name) -> Com
         InvalidModel: the bytes are no usable model.
         UnsupportedOperator: the model needs something the compiler has no code for; the message names the operator.
     """
-    graph = run_passes(read_tflite(model), find_core(core))
+    source = read_tflite(model)
+    graph = run_passes(source, find_core(core))
     layout = plan_layout(graph)
     offsets = layout.offsets()
     return CompiledModel(
@@ -77,6 +82,8 @@ def compile_tflite(model: bytes, *, name: str, core: str = PORTABLE.name) -> Com
         operators=tuple(op.name for op in graph.ops),
         kernel_sources=_kernel_sources(graph),
         state_bytes=layout.state_bytes,
+        steps=steps_of(source, graph),
+        memory=memory_of(graph, layout),
     )
 
 

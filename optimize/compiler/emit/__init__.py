@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from optimize.compiler.emit.operators import Code, Operands, emit_operator
 from optimize.compiler.emit.text import byte_array, shape_text
-from optimize.compiler.ir import Graph, State
+from optimize.compiler.ir import Graph, Op, State
 from optimize.compiler.kernels import Kernel
 from optimize.compiler.kernels_state import CopyCall
 from optimize.compiler.layout import Layout, Placement, StatePlace
@@ -111,9 +111,14 @@ def _step(graph: Graph, layout: Layout, step: int) -> Step:
     )
     sources = ", ".join(_tensor_text(graph, index) for index in op.inputs)
     targets = ", ".join(_tensor_text(graph, index) for index in op.outputs)
-    identifier = f"op{op.position}_{re.sub(r'[^a-z0-9]', '_', op.name.lower())}"
+    identifier = function_name(op)
     heading = f"{op.position}: {comment(op.name)}  {sources} -> {targets}"
     return Step(identifier, heading, emit_operator(identifier, op, expressions))
+
+
+def function_name(op: Op) -> str:
+    """The C function that runs an operator."""
+    return f"op{op.position}_{re.sub(r'[^a-z0-9]', '_', op.name.lower())}"
 
 
 def _tensor_text(graph: Graph, index: int) -> str:
