@@ -36,7 +36,7 @@ struct flota_nn_dsp_gemm {
     int32_t pairs;         /* pairs of inputs each channel sums over */
     int32_t offset;        /* 2 * output zero point + 1 */
     int8_t min, max;       /* clamp of the stored value */
-    flota_nn_dsp_multiply_t *multiply;
+    flota_nn_dsp_multiply_t *multiply; /* NULL in a fully connected layer, which has one column */
 };
 
 flota_nn_dsp_multiply_t flota_nn_dsp_gemm_4x2, flota_nn_dsp_gemm_4x2_once, flota_nn_dsp_gemm_wide;

@@ -15,8 +15,8 @@ PRODUCTS: dict[dsp.Product, str] = {
 }
 
 
-def _gemm(name: str, gemm: dsp.Gemm) -> tuple[tuple[str, ...], str]:
-    """(arrays, initializer) of a flota_nn_dsp_gemm_t."""
+def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str]:
+    """(arrays, initializer) of a flota_nn_dsp_gemm_t that ``product`` multiplies with columns."""
     words = number_array("uint32_t", f"{name}_weights", np.frombuffer(gemm.weights, "<u4").tolist(), "0x{:08x}".format)
     biases = number_array("int32_t", f"{name}_bias", [value for group in gemm.biases for value in group])
     rows = "\n".join(f"    {{{braces(four.multiplier)}, {braces(four.shift)}}}," for four in gemm.factors)
@@ -27,13 +27,13 @@ def _gemm(name: str, gemm: dsp.Gemm) -> tuple[tuple[str, ...], str]:
         f".groups = {len(gemm.biases)}, .last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
         f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}, "
         f".min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}, "
-        f".multiply = {PRODUCTS[gemm.product]}}}"
+        f".multiply = {product}}}"
     )
     return (words, biases, factors), value
 
 
 def _conv(name: str, call: dsp.DspConvCall, operands: Operands) -> Code:
-    arrays, gemm = _gemm(name, call.gemm)
+    arrays, gemm = _gemm(name, call.gemm, PRODUCTS[call.gemm.product])
     fields: dict[str, str | int] = {
         "input": image_text(call.input),
         "output": image_text(call.output),
@@ -48,7 +48,7 @@ def _conv(name: str, call: dsp.DspConvCall, operands: Operands) -> Code:
 
 
 def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Code:
-    arrays, gemm = _gemm(name, call.gemm)
+    arrays, gemm = _gemm(name, call.gemm, PRODUCTS[call.gemm.product])
     fields: dict[str, str | int] = {
         "pixels": call.pixels,
         "in_channels": call.in_channels,
@@ -60,7 +60,7 @@ def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Cod
 
 
 def _fully_connected(name: str, call: dsp.DspFullyConnectedCall, operands: Operands) -> Code:
-    arrays, gemm = _gemm(name, call.gemm)
+    arrays, gemm = _gemm(name, call.gemm, "NULL")
     fields: dict[str, str | int] = {
         "batches": call.batches,
         "in_features": call.in_features,
