@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from optimize.compiler.ir import Graph, Op
-from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Kernel
+from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Kernel
+from optimize.compiler.passes.choose_depthwise import choose_depthwise
 from optimize.compiler.passes.choose_gemm import choose_conv, choose_fully_connected
 
 
@@ -30,6 +31,7 @@ def _select(op: Op) -> Op:
 
 CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
     ConvCall: (choose_conv,),
+    DepthwiseCall: (choose_depthwise,),
     FullyConnectedCall: (choose_fully_connected,),
 }
 """Portable call -> what may replace it, best first."""

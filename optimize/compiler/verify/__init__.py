@@ -10,6 +10,7 @@ from __future__ import annotations
 from optimize.compiler.ir import Graph, Op
 from optimize.compiler.verify import (
     calls,
+    dsp_depthwise,
     dsp_gemm,
     rearranging,
     sources,
@@ -86,6 +87,7 @@ def _define(graph: Graph, defined: set[int], index: int, by: str) -> None:
 
 FAMILIES = (
     calls,
+    dsp_depthwise,
     dsp_gemm,
     rearranging,
     sources,

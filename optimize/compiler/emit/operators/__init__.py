@@ -6,6 +6,7 @@ Each emitter returns the operator's constants (arrays and one parameter struct) 
 from __future__ import annotations
 
 from optimize.compiler.emit.operators import (
+    dsp_depthwise,
     dsp_gemm,
     elementwise,
     movement,
@@ -26,6 +27,7 @@ def emit_operator(identifier: str, op: Op, operands: Operands) -> Code:
 
 
 FAMILIES = (
+    dsp_depthwise,
     dsp_gemm,
     elementwise,
     movement,

@@ -1,0 +1,48 @@
+/* Depthwise convolution for Arm cores with the DSP extension: what generated model code calls in place of nn.h's.
+ *
+ * The same values as nn.h's kernel, from constants made at compile time (optimize/compiler/depthwise_packing.py).
+ */
+#ifndef FLOTA_NN_DSP_DEPTHWISE_H
+#define FLOTA_NN_DSP_DEPTHWISE_H
+
+#include "flota/nn.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One channel of a 3x3 convolution. The finished value of a sum of stored inputs times weights is
+ * ((256 * sum + bias) * multiplier) >> 40, saturated to int8. */
+typedef struct {
+    uint32_t weights[3]; /* [column]: bytes w1, w0, w2, w1, the weights of the column from the top being w0, w1, w2 */
+    int32_t bias;
+    int32_t multiplier;
+} flota_nn_dsp_depthwise3_channel_t;
+
+/* 3x3 depthwise convolution, stride 1 or 2. "Rows" and "columns" are those of the image or, as it suits its size, the
+ * other way round; the steps say which. */
+typedef struct {
+    int32_t batches, channels;
+    int32_t rows, columns;         /* of the input */
+    int32_t out_rows, out_columns; /* of the output */
+    int32_t row_step, column_step; /* of the input, in bytes */
+    int32_t out_row_step, out_column_step;
+    int32_t row_pad, column_pad; /* what precedes the first row and column */
+    int32_t stride;
+    int8_t zero; /* the input's zero point, which stands for what lies outside the image */
+    const flota_nn_dsp_depthwise3_channel_t *channel;
+} flota_nn_dsp_depthwise3_t;
+
+/* Scratch: 144 bytes for each of the (out_columns - 1) * stride + 3 columns. Where input and output have the same size
+ * they may overlap in any way. */
+void flota_nn_dsp_depthwise3_s8(const flota_nn_dsp_depthwise3_t *conv, const int8_t *input, int8_t *output,
+                                uint8_t *scratch);
+
+/* Brings `count` stored values into [min, max]. */
+void flota_nn_dsp_clamp_s8(int32_t count, int32_t min, int32_t max, int8_t *values);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

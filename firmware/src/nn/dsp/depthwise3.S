@@ -1,0 +1,192 @@
+/* depthwise3.h for Arm cores with the DSP extension. depthwise3_host.c is the same in C.
+ *
+ * Assembly, because every register is in use in the inner loop. A turn of it takes one word of each of three columns
+ * and keeps the three words before; all turns of a column are unrolled, so that addresses are immediate offsets, and a
+ * shorter column enters in their middle.
+ */
+        .syntax unified
+        .thumb
+        .arch   armv7e-m
+
+        .equ    TURNS, 8                /* FLOTA_NN_DSP_DEPTHWISE3_TURNS */
+        .equ    COLUMN, 144             /* bytes from column to column of the planes */
+        .equ    CHANNEL, 36             /* bytes from channel to channel within a column */
+
+/* The stack frame is a copy of flota_nn_dsp_depthwise3_job_t; ENTRY replaces its number of turns. */
+        .equ    REWIND, 0
+        .equ    ADVANCE, 4
+        .equ    COLUMNS_END, 8
+        .equ    SKIP, 12
+        .equ    ENTRY, 16
+        .equ    BIAS, 20
+        .equ    MULTIPLIER, 24
+        .equ    ROW_STEP, 28
+        .equ    CHANNELS, 32
+        .equ    CHANNELS_END, 36
+        .equ    PLANE, 40
+        .equ    OUT, 44
+        .equ    FRAME, 48
+
+/* r0 to r5: weights (w0, w1) and (w1, w2) of three columns, times 256; r6 to r8: a word of each column; r9, r10: sums;
+ * r11: column, less the bytes of the turns that are left out; r12: output. */
+
+/* Common prologue. r0: job; \code_bytes: size of a turn; \tail: the end of the last one. */
+        .macro  prologue code_bytes, tail
+        push    {r4-r11, lr}
+        sub     sp, sp, #FRAME
+        ldm     r0, {r1-r12}
+        mov     r0, #\code_bytes
+        adr.w   lr, \tail
+        mls     r5, r5, r0, lr
+        orr     r5, r5, #1
+        stm     sp, {r1-r12}
+        .endm
+
+/* Loads the weights of the next channel and sets r11 and r12 to its first column and output. */
+        .macro  next_channel
+        ldr     lr, [sp, #CHANNELS]
+        ldm     lr!, {r6-r10}
+        str     lr, [sp, #CHANNELS]
+        strd    r9, r10, [sp, #BIAS]
+        mov     r11, #0xff00ff00
+        and     r0, r11, r6
+        and     r1, r11, r6, lsl #8
+        and     r2, r11, r7
+        and     r3, r11, r7, lsl #8
+        and     r4, r11, r8
+        and     r5, r11, r8, lsl #8
+        ldrd    r11, r12, [sp, #PLANE]
+        ldr     lr, [sp, #COLUMNS_END]
+        add     r9, r11, #CHANNEL
+        add     r10, r12, #1
+        add     lr, lr, #CHANNEL
+        strd    r9, r10, [sp, #PLANE]
+        str     lr, [sp, #COLUMNS_END]
+        .endm
+
+/* Steps to the next column, then to the next channel, then returns. */
+        .macro  epilogue column, channel
+        ldm     sp, {r6-r8}
+        add     r12, r12, r6
+        add     r11, r11, r7
+        cmp     r11, r8
+        bne     \column
+        ldr     r6, [sp, #CHANNELS]
+        ldr     r7, [sp, #CHANNELS_END]
+        cmp     r6, r7
+        bne     \channel
+        add     sp, sp, #FRAME
+        pop     {r4-r11, pc}
+        .endm
+
+/* void flota_nn_dsp_depthwise3_s1(job): a turn makes two outputs of a column, one below the other. */
+        .section .text.flota_nn_dsp_depthwise3_s1, "ax", %progbits
+        .balign 4
+        .global flota_nn_dsp_depthwise3_s1
+        .type   flota_nn_dsp_depthwise3_s1, %function
+        .thumb_func
+flota_nn_dsp_depthwise3_s1:
+        prologue 100, s1_tail
+s1_channel:
+        next_channel
+        .balign 4
+s1_column:
+        ldr     r6, [r11]
+        ldr     r7, [r11, #COLUMN]
+        ldr     r8, [r11, #(2 * COLUMN)]
+        ldr     lr, [sp, #SKIP]
+        lsrs    lr, lr, #1              /* carry: one output remains after the last turn */
+        sub     r11, r11, lr
+        ldr     pc, [sp, #ENTRY]
+
+        .balign 4
+    .irp turn, 0, 1, 2, 3, 4, 5, 6, 7
+        ldr     r10, [sp, #BIAS]
+        smlad   r9, r6, r0, r10
+        smlatb  r10, r6, r0, r10
+        smlad   r9, r7, r2, r9
+        smlatb  r10, r7, r2, r10
+        smlad   r9, r8, r4, r9
+        smlatb  r10, r8, r4, r10
+        ldr     lr, [sp, #MULTIPLIER]
+        ldr     r6, [r11, #(4 * \turn + 4)]
+        ldr     r7, [r11, #(4 * \turn + 4 + COLUMN)]
+        ldr     r8, [r11, #(4 * \turn + 4 + 2 * COLUMN)]
+        smlabt  r9, r6, r1, r9
+        smlad   r10, r6, r1, r10
+        smlabt  r9, r7, r3, r9
+        smlad   r10, r7, r3, r10
+        smlabt  r9, r8, r5, r9
+        smlad   r10, r8, r5, r10
+        smmul   r9, r9, lr
+        smmul   r10, r10, lr
+        ldr     lr, [sp, #ROW_STEP]
+        ssat    r9, #8, r9, asr #8
+        ssat    r10, #8, r10, asr #8
+        strb    r9, [r12]
+        strb    r10, [r12, lr]
+        add     r12, r12, lr, lsl #1
+    .endr
+        .balign 4
+s1_tail:
+        bcc     1f
+        ldr     r9, [sp, #BIAS]
+        smlad   r9, r6, r0, r9
+        smlad   r9, r7, r2, r9
+        smlad   r9, r8, r4, r9
+        ldr     r6, [r11, #(4 * TURNS + 4)]
+        ldr     r7, [r11, #(4 * TURNS + 4 + COLUMN)]
+        ldr     r8, [r11, #(4 * TURNS + 4 + 2 * COLUMN)]
+        ldr     lr, [sp, #MULTIPLIER]
+        smlabt  r9, r6, r1, r9
+        smlabt  r9, r7, r3, r9
+        smlabt  r9, r8, r5, r9
+        smmul   r9, r9, lr
+        ssat    r9, #8, r9, asr #8
+        strb    r9, [r12]
+1:
+        epilogue s1_column, s1_channel
+        .size   flota_nn_dsp_depthwise3_s1, . - flota_nn_dsp_depthwise3_s1
+
+/* void flota_nn_dsp_depthwise3_s2(job): a turn makes one output of a column. r10: row step; lr: multiplier. */
+        .section .text.flota_nn_dsp_depthwise3_s2, "ax", %progbits
+        .balign 4
+        .global flota_nn_dsp_depthwise3_s2
+        .type   flota_nn_dsp_depthwise3_s2, %function
+        .thumb_func
+flota_nn_dsp_depthwise3_s2:
+        prologue 56, s2_tail
+s2_channel:
+        next_channel
+        ldr     lr, [sp, #MULTIPLIER]
+        ldr     r10, [sp, #ROW_STEP]
+        .balign 4
+s2_column:
+        ldr     r6, [r11]
+        ldr     r7, [r11, #COLUMN]
+        ldr     r8, [r11, #(2 * COLUMN)]
+        ldr     r9, [sp, #SKIP]
+        sub     r11, r11, r9, lsr #1
+        ldr     pc, [sp, #ENTRY]
+
+        .balign 4
+    .irp turn, 0, 1, 2, 3, 4, 5, 6, 7
+        ldr     r9, [sp, #BIAS]
+        smlad   r9, r6, r0, r9
+        smlad   r9, r7, r2, r9
+        smlad   r9, r8, r4, r9
+        ldr     r6, [r11, #(4 * \turn + 4)]
+        ldr     r7, [r11, #(4 * \turn + 4 + COLUMN)]
+        ldr     r8, [r11, #(4 * \turn + 4 + 2 * COLUMN)]
+        smlabt  r9, r6, r1, r9
+        smlabt  r9, r7, r3, r9
+        smlabt  r9, r8, r5, r9
+        smmul   r9, r9, lr
+        ssat    r9, #8, r9, asr #8
+        strb    r9, [r12]
+        add     r12, r12, r10
+    .endr
+        .balign 4
+s2_tail:
+        epilogue s2_column, s2_channel
+        .size   flota_nn_dsp_depthwise3_s2, . - flota_nn_dsp_depthwise3_s2

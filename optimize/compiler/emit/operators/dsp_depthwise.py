@@ -1,0 +1,45 @@
+"""Depthwise calls of the DSP extension as C."""
+
+from __future__ import annotations
+
+from optimize.compiler import kernels_dsp_depthwise as dsp
+from optimize.compiler.emit.operators.common import Code, Emitter, Operands, struct_text
+
+
+def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> Code:
+    rows = "\n".join(
+        f"    {{{{{', '.join(f'0x{word:08x}' for word in c.weights)}}}, {c.bias}, {c.multiplier}}}," for c in call.channels
+    )
+    count = len(call.channels)
+    channels = f"static const flota_nn_dsp_depthwise3_channel_t {name}_channels[{count}] = {{\n{rows}\n}};\n"
+    fields: dict[str, str | int] = {
+        "batches": call.input.batches,
+        "channels": count,
+        "rows": call.rows.extent,
+        "columns": call.columns.extent,
+        "out_rows": call.rows.out_extent,
+        "out_columns": call.columns.out_extent,
+        "row_step": call.rows.step,
+        "column_step": call.columns.step,
+        "out_row_step": call.rows.out_step,
+        "out_column_step": call.columns.out_step,
+        "row_pad": call.rows.pad,
+        "column_pad": call.columns.pad,
+        "stride": call.stride,
+        "zero": call.input_zero,
+        "channel": f"{name}_channels",
+    }
+    parameters = struct_text("flota_nn_dsp_depthwise3_t", name, fields)
+    arguments = f"&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {operands.scratch}"
+    statements = (f"flota_nn_dsp_depthwise3_s8({arguments});", *clamp_text(call.output.elements, call.clamp, operands))
+    return Code((channels, parameters), statements)
+
+
+def clamp_text(count: int, clamp: tuple[int, int], operands: Operands) -> tuple[str, ...]:
+    """The statement that clamps ``count`` values of output 0; none where every int8 is allowed."""
+    if clamp == (-128, 127):
+        return ()
+    return (f"flota_nn_dsp_clamp_s8({count}, {clamp[0]}, {clamp[1]}, {operands.outputs[0]});",)
+
+
+EMITTERS: dict[type, Emitter] = {dsp.DspDepthwise3Call: _depthwise3}

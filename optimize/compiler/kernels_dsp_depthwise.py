@@ -1,0 +1,72 @@
+"""Depthwise kernel calls of ``firmware/src/nn/dsp``: Arm cores with the DSP extension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from optimize.compiler.kernels import Image, Kernel
+
+CHANNEL_BYTES = 20
+"""sizeof(flota_nn_dsp_depthwise3_channel_t)"""
+
+TURNS = 8
+"""FLOTA_NN_DSP_DEPTHWISE3_TURNS"""
+
+COLUMN_BYTES = 4 * 4 * (TURNS + 1)
+"""Bytes of scratch a column of the planes takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel3:
+    """One channel of a 3x3 convolution; see flota_nn_dsp_depthwise3_channel_t."""
+
+    weights: tuple[int, int, int]
+    bias: int
+    multiplier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of an image under a window of 3: extents in pixels, steps in bytes."""
+
+    extent: int
+    out_extent: int
+    step: int
+    out_step: int
+    pad: int
+
+
+@dataclass(frozen=True, slots=True)
+class DspDepthwise3Call(Kernel):
+    """A 3x3 depthwise convolution; see flota_nn_dsp_depthwise3_t for what rows and columns are."""
+
+    SOURCE: ClassVar[str] = "src/nn/dsp/depthwise3.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/depthwise3.S", "src/nn/dsp/clamp.c")
+    HEADER: ClassVar[str] = "flota/nn_dsp_depthwise.h"
+    input: Image
+    output: Image
+    rows: Axis
+    columns: Axis
+    stride: int
+    input_zero: int
+    clamp: tuple[int, int]
+    channels: tuple[Channel3, ...]
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return CHANNEL_BYTES * len(self.channels)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The planes of four channels, a band of rows high."""
+        return COLUMN_BYTES * ((self.columns.out_extent - 1) * self.stride + 3)
+
+    def lead(self, operand: int) -> int | None:
+        """Any overlap, where the sizes agree.
+
+        The kernel first moves an input that overlaps the output otherwise than exactly. Then every channel is its own
+        problem: a band of its rows is copied before the same rows are written, with those the next band shares.
+        """
+        return -self.output.elements if self.input == self.output else None

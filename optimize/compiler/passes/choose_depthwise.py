@@ -1,0 +1,65 @@
+"""When a depthwise convolution goes to a kernel of the DSP extension."""
+
+from __future__ import annotations
+
+from optimize.compiler.depthwise_packing import pack_channels
+from optimize.compiler.kernels import DepthwiseCall, Kernel
+from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
+
+LARGEST_PAD = 2
+"""More would let a band read rows that the band before has overwritten."""
+
+
+def choose_depthwise(call: DepthwiseCall) -> Kernel | None:
+    """The 3x3 kernel, where it takes the shape and is exact."""
+    window = call.window
+    if (
+        window.size != (3, 3)
+        or window.dilation != (1, 1)
+        or window.stride not in ((1, 1), (2, 2))
+        or call.input.channels != call.output.channels
+        or max(window.pad) > LARGEST_PAD
+    ):
+        return None
+    vertical, horizontal = _axes(call)
+    stride = window.stride[0]
+    transposed = _cycles(horizontal, vertical, stride) < _cycles(vertical, horizontal, stride)
+    channels = pack_channels(call, transposed=transposed)
+    if channels is None:
+        return None
+    return DspDepthwise3Call(
+        input=call.input,
+        output=call.output,
+        rows=horizontal if transposed else vertical,
+        columns=vertical if transposed else horizontal,
+        stride=stride,
+        input_zero=-call.input_offset,
+        clamp=call.requantize.clamp,
+        channels=channels,
+    )
+
+
+def _axes(call: DepthwiseCall) -> tuple[Axis, Axis]:
+    """The vertical and the horizontal axis of the image."""
+    image, out = call.input, call.output
+    return (
+        Axis(
+            image.height,
+            out.height,
+            image.width * image.channels,
+            out.width * out.channels,
+            call.window.pad[0],
+        ),
+        Axis(image.width, out.width, image.channels, out.channels, call.window.pad[1]),
+    )
+
+
+def _cycles(rows: Axis, columns: Axis, stride: int) -> int:
+    """Cycles of one channel, estimated: turns in pairs of rows, and what each column and band costs besides."""
+    band = 2 * TURNS // stride
+    total = 0
+    for start in range(0, rows.out_extent, band):
+        made = min(band, rows.out_extent - start)
+        turns = made // 2 * 28 + made % 2 * 17 if stride == 1 else made * 16
+        total += 30 + columns.out_extent * (turns + 21) + (columns.out_extent * stride + 2) * (5 * made * stride // 2 + 10)
+    return total
