@@ -8,7 +8,7 @@
         .thumb
         .arch   armv7e-m
 
-        .equ    TURNS, 8                /* FLOTA_NN_DSP_DEPTHWISE3_TURNS */
+        .equ    TURNS, 8                /* FLOTA_NN_DSP_DEPTHWISE3_TURNS; the .irp lists go up to it */
         .equ    COLUMN, 144             /* bytes from column to column of the planes */
         .equ    CHANNEL, 36             /* bytes from channel to channel within a column */
 
@@ -26,6 +26,10 @@
         .equ    PLANE, 40
         .equ    OUT, 44
         .equ    FRAME, 48
+
+/* Code bytes of a turn: entries into the middle are computed. */
+        .equ    S1_TURN, 100
+        .equ    S2_TURN, 52
 
 /* r0 to r5: weights (w0, w1) and (w1, w2) of three columns, times 256; r6 to r8: a word of each column; r9, r10: sums;
  * r11: column, less the bytes of the turns that are left out; r12: output. */
@@ -86,7 +90,7 @@
         .type   flota_nn_dsp_depthwise3_s1, %function
         .thumb_func
 flota_nn_dsp_depthwise3_s1:
-        prologue 100, s1_tail
+        prologue S1_TURN, s1_tail
 s1_channel:
         next_channel
         .balign 4
@@ -97,13 +101,14 @@ s1_column:
         ldr     lr, [sp, #SKIP]
         lsrs    lr, lr, #1              /* carry: one output remains after the last turn */
         sub     r11, r11, lr
+        ldr     r9, [sp, #BIAS]
         ldr     pc, [sp, #ENTRY]
 
         .balign 4
+s1_turns:
     .irp turn, 0, 1, 2, 3, 4, 5, 6, 7
-        ldr     r10, [sp, #BIAS]
-        smlad   r9, r6, r0, r10
-        smlatb  r10, r6, r0, r10
+        smlatb  r10, r6, r0, r9
+        smlad   r9, r6, r0, r9
         smlad   r9, r7, r2, r9
         smlatb  r10, r7, r2, r10
         smlad   r9, r8, r4, r9
@@ -124,13 +129,15 @@ s1_column:
         ssat    r9, #8, r9, asr #8
         ssat    r10, #8, r10, asr #8
         strb    r9, [r12]
-        strb    r10, [r12, lr]
+        ldr     r9, [sp, #BIAS]
+        strb    r10, [r12, lr]          /* one cycle only because it follows a load */
         add     r12, r12, lr, lsl #1
     .endr
-        .balign 4
 s1_tail:
+    .if (. - s1_turns) != TURNS * S1_TURN
+        .error "a turn has another size than the prologue is told"
+    .endif
         bcc     1f
-        ldr     r9, [sp, #BIAS]
         smlad   r9, r6, r0, r9
         smlad   r9, r7, r2, r9
         smlad   r9, r8, r4, r9
@@ -148,16 +155,20 @@ s1_tail:
         epilogue s1_column, s1_channel
         .size   flota_nn_dsp_depthwise3_s1, . - flota_nn_dsp_depthwise3_s1
 
-/* void flota_nn_dsp_depthwise3_s2(job): a turn makes one output of a column. r10: row step; lr: multiplier. */
+/* void flota_nn_dsp_depthwise3_s2(job): a turn makes one output of a column. r1: w2 of two columns, r3: of the third, r5: bias,
+ * r10: row step, lr: multiplier. */
         .section .text.flota_nn_dsp_depthwise3_s2, "ax", %progbits
         .balign 4
         .global flota_nn_dsp_depthwise3_s2
         .type   flota_nn_dsp_depthwise3_s2, %function
         .thumb_func
 flota_nn_dsp_depthwise3_s2:
-        prologue 56, s2_tail
+        prologue S2_TURN, s2_tail
 s2_channel:
         next_channel
+        pkhtb   r1, r3, r1, asr #16
+        mov     r3, r5
+        ldr     r5, [sp, #BIAS]
         ldr     lr, [sp, #MULTIPLIER]
         ldr     r10, [sp, #ROW_STEP]
         .balign 4
@@ -170,23 +181,25 @@ s2_column:
         ldr     pc, [sp, #ENTRY]
 
         .balign 4
+s2_turns:
     .irp turn, 0, 1, 2, 3, 4, 5, 6, 7
-        ldr     r9, [sp, #BIAS]
-        smlad   r9, r6, r0, r9
+        smlad   r9, r6, r0, r5
         smlad   r9, r7, r2, r9
         smlad   r9, r8, r4, r9
         ldr     r6, [r11, #(4 * \turn + 4)]
         ldr     r7, [r11, #(4 * \turn + 4 + COLUMN)]
         ldr     r8, [r11, #(4 * \turn + 4 + 2 * COLUMN)]
-        smlabt  r9, r6, r1, r9
-        smlabt  r9, r7, r3, r9
-        smlabt  r9, r8, r5, r9
+        smlabb  r9, r6, r1, r9
+        smlabt  r9, r7, r1, r9
+        smlabt  r9, r8, r3, r9
         smmul   r9, r9, lr
         ssat    r9, #8, r9, asr #8
         strb    r9, [r12]
-        add     r12, r12, r10
+        add.w   r12, r12, r10
     .endr
-        .balign 4
 s2_tail:
+    .if (. - s2_turns) != TURNS * S2_TURN
+        .error "a turn has another size than the prologue is told"
+    .endif
         epilogue s2_column, s2_channel
         .size   flota_nn_dsp_depthwise3_s2, . - flota_nn_dsp_depthwise3_s2
