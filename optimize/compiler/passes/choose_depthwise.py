@@ -61,5 +61,7 @@ def _cycles(rows: Axis, columns: Axis, stride: int) -> int:
     for start in range(0, rows.out_extent, band):
         made = min(band, rows.out_extent - start)
         turns = made // 2 * 28 + made % 2 * 17 if stride == 1 else made * 16
-        total += 30 + columns.out_extent * (turns + 21) + (columns.out_extent * stride + 2) * (5 * made * stride // 2 + 10)
+        total += (
+            30 + columns.out_extent * (turns + 21) + (columns.out_extent * stride + 2) * (5 * made * stride // 2 + 10)
+        )
     return total

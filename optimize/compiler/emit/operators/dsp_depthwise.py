@@ -8,7 +8,8 @@ from optimize.compiler.emit.operators.common import Code, Emitter, Operands, str
 
 def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> Code:
     rows = "\n".join(
-        f"    {{{{{', '.join(f'0x{word:08x}' for word in c.weights)}}}, {c.bias}, {c.multiplier}}}," for c in call.channels
+        f"    {{{{{', '.join(f'0x{word:08x}' for word in c.weights)}}}, {c.bias}, {c.multiplier}}},"
+        for c in call.channels
     )
     count = len(call.channels)
     channels = f"static const flota_nn_dsp_depthwise3_channel_t {name}_channels[{count}] = {{\n{rows}\n}};\n"

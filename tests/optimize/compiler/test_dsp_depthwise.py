@@ -1,0 +1,169 @@
+"""Depthwise convolutions on the DSP extension: the interpreter's bytes at every edge and for every overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from host_models import build_kernels, random_samples, reference, run_sanitized
+from tflite_builder import Builder, options
+
+from hil.bare import Inference, flota_engine, measure_bare
+from optimize.compiler import CompiledModel, compile_tflite
+from optimize.compiler.cores import CORTEX_M4
+from optimize.compiler.emit import emit_model
+from optimize.compiler.layout import plan_layout
+from optimize.compiler.passes import run_passes
+from optimize.compiler.reader import read_tflite
+
+SAME, VALID = 0, 1
+SAMPLES = 3
+TRIES = 20
+"""A layer may have no exact scaling; another seed then gives one."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A depthwise convolution of ``image`` (height, width, channels)."""
+
+    image: tuple[int, int, int]
+    stride: int = 1
+    padding: int = SAME
+    kernel: tuple[int, int] = (3, 3)
+    batches: int = 1
+    zero_points: tuple[int, int] = (-128, -128)
+    activation: int = 1
+    weights: tuple[int, int] = (-127, 127)
+    bias: int = 9_000
+    factor: float = 1.0 / 200
+
+
+LAYERS = {
+    "one pixel": Layer((1, 1, 4)),
+    "one row": Layer((1, 9, 4)),
+    "one column": Layer((9, 1, 4)),
+    "one channel": Layer((5, 6, 1)),
+    "kws": Layer((25, 5, 8)),
+    "one row past a band": Layer((17, 17, 4)),
+    "one band": Layer((16, 16, 4)),
+    "two bands": Layer((32, 31, 4)),
+    "three bands and one channel": Layer((34, 35, 5), batches=2),
+    "six channels": Layer((7, 5, 6)),
+    "seven channels, two images": Layer((6, 7, 7), batches=2),
+    "small": Layer((3, 3, 16)),
+    "valid": Layer((19, 20, 4), padding=VALID),
+    "valid, one output": Layer((3, 3, 4), padding=VALID),
+    "stride 2, even": Layer((18, 20, 4), 2),
+    "stride 2, odd": Layer((19, 17, 5), 2),
+    "stride 2, bands": Layer((40, 37, 4), 2, batches=2),
+    "stride 2, valid, last column unused": Layer((18, 20, 7), 2, padding=VALID),
+    "stride 2, one output": Layer((2, 1, 4), 2),
+    "zero point inside": Layer((6, 6, 4), zero_points=(17, -128)),
+    "zero point at the end": Layer((6, 6, 4), zero_points=(127, -128)),
+    "relu6": Layer((6, 6, 8), activation=3, factor=1 / 4000),
+    "relu above the least value": Layer((8, 9, 4), zero_points=(5, -20)),
+    "weights of -128": Layer((6, 6, 4), weights=(-128, -127)),
+    "all weights 127": Layer((6, 6, 4), weights=(127, 127)),
+    "dead channels": Layer((6, 6, 4), weights=(-1, 1), bias=30_000_000, factor=2.0**-24),
+}
+
+
+def tflite(layer: Layer, seed: int = 0) -> bytes:
+    rng = np.random.default_rng(seed)
+    b, channels = Builder(), layer.image[2]
+    scales = [float(np.float32(layer.factor * s)) for s in 2.0 ** rng.uniform(-2, 1, channels)]
+    shape = (1, *layer.kernel, channels)
+    low, high = layer.weights
+    weights = b.tensor(shape, scale=scales, axis=3, data=rng.integers(low, high + 1, shape).astype(np.int8))
+    bias = rng.integers(-layer.bias, layer.bias + 1, channels).astype(np.int32)
+    biases = b.tensor((channels,), "int32", scale=scales, data=bias)
+    x = b.tensor((layer.batches, *layer.image), scale=1.0, zero_point=layer.zero_points[0])
+    y = b.tensor(_output_shape(layer), scale=1.0, zero_point=layer.zero_points[1])
+    fields = options(
+        "DepthwiseConv2DOptions",
+        padding=layer.padding,
+        strideH=layer.stride,
+        strideW=layer.stride,
+        dilationHFactor=1,
+        dilationWFactor=1,
+        depthMultiplier=1,
+        fusedActivationFunction=layer.activation,
+    )
+    b.op("DEPTHWISE_CONV_2D", [x, weights, biases], y, fields)
+    return b.build([x], [y])
+
+
+def _output_shape(layer: Layer) -> tuple[int, ...]:
+    sides = (
+        -(-(size if layer.padding == SAME else size - kernel + 1) // layer.stride)
+        for size, kernel in zip(layer.image, layer.kernel, strict=False)
+    )
+    return (layer.batches, *sides, layer.image[2])
+
+
+def on_fast_kernel(layer: Layer, name: str) -> tuple[bytes, CompiledModel]:
+    for seed in range(TRIES):
+        model = tflite(layer, seed)
+        compiled = compile_tflite(model, name=name, core=CORTEX_M4.name)
+        if "src/nn/dsp/depthwise3.c" in compiled.kernel_sources:
+            return model, compiled
+    raise AssertionError(f"{name}: no exact scaling in {TRIES} tries")
+
+
+Built = list[tuple[bytes, CompiledModel]]
+
+
+@pytest.fixture(scope="module")
+def built() -> Built:
+    return [on_fast_kernel(layer, name) for name, layer in LAYERS.items()]
+
+
+def samples_of(built: Built) -> list[Any]:
+    return [random_samples(compiled, SAMPLES, seed) for seed, (_, compiled) in enumerate(built)]
+
+
+def test_under_the_sanitizers(built: Built, tmp_path_factory: Any) -> None:
+    samples = samples_of(built)
+    kernels = build_kernels(tmp_path_factory.mktemp("kernels"))
+    outputs = run_sanitized(kernels, [compiled for _, compiled in built], samples, "layers")
+    for name, (model, _), sample, actual in zip(LAYERS, built, samples, outputs, strict=True):
+        assert actual == reference(model, sample), name
+
+
+OVERLAPPING = {
+    "bands": Layer((33, 9, 5)),
+    "bands, two images": Layer((18, 18, 4), batches=2),
+}
+
+
+@pytest.mark.parametrize("name", OVERLAPPING)
+def test_input_and_output_may_overlap_in_any_way(name: str, tmp_path_factory: Any) -> None:
+    model, compiled = on_fast_kernel(OVERLAPPING[name], name)
+    size = compiled.inputs[0].bytes
+    moved = [shifted(model, compiled, by) for by in (1 - size, -20, -4, -1, 0, 1, 4, 20, size - 1)]
+    samples = random_samples(compiled, SAMPLES, 3)
+    kernels = build_kernels(tmp_path_factory.mktemp("kernels"))
+    outputs = run_sanitized(kernels, moved, [samples] * len(moved), "shifted")
+    assert outputs == [reference(model, samples)] * len(moved)
+
+
+def shifted(model: bytes, compiled: CompiledModel, by: int) -> CompiledModel:
+    """The same with the input ``by`` bytes after the output, and the scratch behind both."""
+    graph = run_passes(read_tflite(model), CORTEX_M4)
+    size, scratch = compiled.inputs[0].bytes, graph.ops[0].payload.scratch_bytes
+    end = -(-(size + abs(by)) // 4) * 4
+    places = {graph.inputs[0]: max(by, 0), graph.outputs[0]: max(-by, 0), None: end}
+    placements = tuple(replace(p, offset=places[p.tensor]) for p in plan_layout(graph).placements)
+    layout = replace(plan_layout(graph), placements=placements, arena_bytes=end + scratch)
+    return replace(compiled, files=emit_model(graph, layout, "shifted"), arena_bytes=layout.arena_bytes)
+
+
+@pytest.mark.emulated
+def test_on_the_emulated_board(built: Built) -> None:
+    samples = samples_of(built)
+    inferences = [Inference(sample[0].tobytes(), index) for index, rows in enumerate(samples) for sample in rows]
+    runs = iter(measure_bare(flota_engine([c for _, c in built]), inferences, counted=False).runs)
+    for name, (model, _), rows in zip(LAYERS, built, samples, strict=True):
+        assert [next(runs).output for _ in rows] == [b"".join(row) for row in reference(model, rows)], name
