@@ -90,6 +90,18 @@ class DepthwiseConv2D(SourcePayload):
 
 
 @dataclass(frozen=True, slots=True)
+class TransposeConv(SourcePayload):
+    """Inputs: activations NHWC, weights [out_c][kh][kw][in_c], optional bias [out_c] int32.
+
+    The window slides over the *output*; ``padding`` is that of the convolution this one transposes.
+    """
+
+    stride: tuple[int, int]
+    padding: Padding
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True)
 class FullyConnected(SourcePayload):
     """Inputs: activations, weights [out][in], optional bias [out] int32."""
 
@@ -116,10 +128,39 @@ class Mean(SourcePayload):
 
 
 @dataclass(frozen=True, slots=True)
+class Reduce(SourcePayload):
+    """Sum, largest or smallest value over ``axes`` (not negative, sorted, unique)."""
+
+    kind: Literal["sum", "max", "min"]
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArgPick(SourcePayload):
+    """int32 position of the first largest or smallest value along ``axis`` (not negative)."""
+
+    kind: Literal["max", "min"]
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class L2Normalization(SourcePayload):
+    """Each row of the last axis divided by its Euclidean length; the output's scale is 1/128."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeBilinear(SourcePayload):
+    """NHWC to another height and width."""
+
+    align_corners: bool
+    half_pixel_centers: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Binary(SourcePayload):
     """Element-wise with broadcasting in the NumPy manner."""
 
-    kind: Literal["add", "sub", "mul"]
+    kind: Literal["add", "sub", "mul", "maximum", "minimum", "prelu", "squared_difference"]
     activation: Activation
 
 

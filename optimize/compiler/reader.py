@@ -222,4 +222,4 @@ def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: Seque
     return Op(position, codes[code], payload, tuple(inputs[place] for place in places), outputs)
 
 
-OPTIONAL_BIAS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+OPTIONAL_BIAS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})

@@ -187,6 +187,47 @@ typedef struct {
 
 void flota_nn_take(const flota_nn_take_t *take, const void *input, void *output);
 
+/* Transposed convolution: input pixel (y, x) adds its window to the output at (y * stride_y - pad_y, x * stride_x - pad_x).
+ * Weights are [output channel][window y][window x][input channel]; dilation 1. */
+void flota_nn_transpose_conv_s8(const flota_nn_depthwise_t *conv, const int8_t *input, int8_t *output);
+
+/* Output row y lies at input row (y * scale_y + offset_y) / 1024, columns likewise. */
+typedef struct {
+    flota_nn_image_t input, output;
+    int32_t scale_y, scale_x;
+    int32_t offset_y, offset_x;
+} flota_nn_resize_bilinear_t;
+
+void flota_nn_resize_bilinear_s8(const flota_nn_resize_bilinear_t *resize, const int8_t *input, int8_t *output);
+
+/* Largest and smallest of two stored values; only rank, extent and stride are read. */
+void flota_nn_maximum_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+void flota_nn_minimum_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+
+/* x where x >= 0 (by input_multiplier[0], input_shift[0]), else alpha * x (by multiplier, shift). */
+void flota_nn_prelu_s8(const flota_nn_elementwise_t *op, const int8_t *input, const int8_t *alpha, int8_t *output);
+
+/* (left - right)^2, both first brought to a common scale with 7 bits below the stored step. */
+void flota_nn_squared_difference_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right,
+                                    int8_t *output);
+
+/* Largest or smallest value of each group: loops as in flota_nn_mean_t. */
+typedef struct {
+    int32_t kept_extent[3], kept_stride[3];
+    int32_t reduced_extent[3], reduced_stride[3];
+} flota_nn_reduce_t;
+
+void flota_nn_reduce_max_s8(const flota_nn_reduce_t *reduce, const int8_t *input, int8_t *output);
+void flota_nn_reduce_min_s8(const flota_nn_reduce_t *reduce, const int8_t *input, int8_t *output);
+
+/* Position along the middle axis of [outer][count][inner] of the first largest or smallest value. */
+void flota_nn_arg_max_s8(int32_t outer, int32_t count, int32_t inner, const int8_t *input, int32_t *output);
+void flota_nn_arg_min_s8(int32_t outer, int32_t count, int32_t inner, const int8_t *input, int32_t *output);
+
+/* Each row of `depth` values divided by its Euclidean length; output scale 1/128, zero point 0. */
+void flota_nn_l2_normalization_s8(int32_t rows, int32_t depth, int32_t input_offset, const int8_t *input,
+                                  int8_t *output);
+
 #ifdef __cplusplus
 }
 #endif

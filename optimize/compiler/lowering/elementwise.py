@@ -7,6 +7,8 @@ from optimize.compiler.fixed_point import float32, softmax_scaling
 from optimize.compiler.geometry import merge_axes
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels import DequantizeCall, ElementwiseCall, QuantizeCall, SoftmaxCall
+from optimize.compiler.kernels_values import BroadcastCall
+from optimize.compiler.lowering.broadcast import broadcast_call
 from optimize.compiler.lowering.common import (
     SCALE_HINT,
     broadcast_strides,
@@ -21,8 +23,10 @@ from optimize.compiler.lowering.table import Lowering
 from optimize.errors import InvalidModel, UnsupportedOperator
 
 
-def _binary(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ElementwiseCall:
+def _binary(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ElementwiseCall | BroadcastCall:
     assert isinstance(op.payload, ir.Binary)
+    if op.payload.kind not in ("add", "sub", "mul"):
+        return broadcast_call(op, op.payload, inputs, output)
     quants = [quant_of(op, tensor) for tensor in (*inputs, output)]
     scales = [scale for scale, _ in quants]
     input_pairs = [(0, 0), (0, 0)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from optimize.compiler import ir
 from optimize.compiler.geometry import contiguous_strides, merge_axes
 from optimize.compiler.ir import DTYPE_BYTES, Op, Tensor
+from optimize.compiler.kernels_image import ResizeBilinearCall
 from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
-from optimize.compiler.lowering.common import check_rank
+from optimize.compiler.lowering.common import check_rank, image_of
 from optimize.compiler.lowering.table import Lowering
+from optimize.errors import UnsupportedOperator
 
 
 def _rearrange(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> MoveCall:
@@ -54,7 +56,25 @@ def _repeat(positions: tuple[int, ...], count: int) -> int:
     return times if positions == tuple(i // max(times, 1) for i in range(times * count)) else 0
 
 
+def _resize_bilinear(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ResizeBilinearCall:
+    """Steps in 1/1024 of a pixel, as ResizeBilinearInteger of the interpreter computes them."""
+    assert isinstance(op.payload, ir.ResizeBilinear)
+    scales = []
+    for old, new in zip(inputs[0].shape[1:3], output.shape[1:3], strict=True):
+        if op.payload.align_corners and new > 1:
+            old, new = old - 1, new - 1
+        scales.append((1024 * old + new // 2) // new)
+    offsets = [scale // 2 - 512 if op.payload.half_pixel_centers else 0 for scale in scales]
+    for old, new, scale, offset in zip(inputs[0].shape[1:3], output.shape[1:3], scales, offsets, strict=True):
+        if ((new - 1) * scale + offset) // 1024 >= old:
+            raise UnsupportedOperator(
+                f"{op.label}: the interpreter reads outside the image at this size", hint="enlarge in two steps"
+            )
+    return ResizeBilinearCall(image_of(inputs[0]), image_of(output), (scales[0], scales[1]), (offsets[0], offsets[1]))
+
+
 LOWERINGS: dict[type, Lowering] = {
     ir.Rearrange: _rearrange,
     ir.Take: _take,
+    ir.ResizeBilinear: _resize_bilinear,
 }

@@ -10,6 +10,7 @@ from optimize.compiler import ir
 from optimize.compiler.fixed_point import INT32_MAX
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Requantize
+from optimize.compiler.kernels_image import TransposeConvCall
 from optimize.compiler.lowering.common import (
     QUANT_HINT,
     SCALE_HINT,
@@ -130,8 +131,27 @@ def _fully_connected(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> Full
     )
 
 
+def _transpose_conv(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> TransposeConvCall:
+    assert isinstance(op.payload, ir.TransposeConv)
+    weights, bias = _weights(op, inputs)
+    _, zero_point = quant_of(op, inputs[0])
+    filters, height, width, _ = inputs[1].shape
+    _check_sums(op, np.frombuffer(weights, np.int8).reshape(filters, -1), bias, zero_point)
+    slides = ir.Pool("max", (height, width), op.payload.stride, op.payload.padding, "NONE")
+    return TransposeConvCall(
+        input=image_of(inputs[0]),
+        output=image_of(output),
+        window=window_of(slides, image_of(output), (height, width)),
+        input_offset=-zero_point,
+        requantize=_channel_requantize(op, op.payload.activation, inputs, output, axis=0),
+        weights=weights,
+        bias=bias,
+    )
+
+
 LOWERINGS: dict[type, Lowering] = {
     ir.Conv2D: _conv,
     ir.DepthwiseConv2D: _depthwise,
     ir.FullyConnected: _fully_connected,
+    ir.TransposeConv: _transpose_conv,
 }

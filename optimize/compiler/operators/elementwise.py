@@ -12,6 +12,11 @@ from optimize.compiler.operators.context import ONE, TWO, Context, Rule, read_ac
 from optimize.errors import InvalidModel
 
 
+def _plain_binary(kind: Literal["maximum", "minimum", "prelu", "squared_difference"]) -> Callable[[Context], Binary]:
+    """Two inputs and no activation."""
+    return lambda context: Binary(kind, "NONE")
+
+
 def _binary(kind: Literal["add", "sub", "mul"]) -> Callable[[Context], Binary]:
     def read(context: Context) -> Binary:
         code = 0 if context.options is None else context.options.i8(schema.ArithmeticOptions.FUSED_ACTIVATION_FUNCTION)
@@ -65,11 +70,15 @@ RULES: dict[str, Rule] = {
     "ADD": Rule(_binary("add"), TWO, options_type=11),
     "DEQUANTIZE": Rule(_dequantize, ONE),
     "LOGISTIC": Rule(_unary("logistic"), ONE),
+    "MAXIMUM": Rule(_plain_binary("maximum"), TWO),
+    "MINIMUM": Rule(_plain_binary("minimum"), TWO),
     "MUL": Rule(_binary("mul"), TWO, options_type=21),
+    "PRELU": Rule(_plain_binary("prelu"), TWO),
     "QUANTIZE": Rule(_quantize, ONE),
     "RELU": Rule(_unary("relu"), ONE),
     "RELU6": Rule(_unary("relu6"), ONE),
     "SOFTMAX": Rule(_softmax, ONE, options_type=9),
+    "SQUARED_DIFFERENCE": Rule(_plain_binary("squared_difference"), TWO),
     "SUB": Rule(_binary("sub"), TWO, options_type=28),
     "TANH": Rule(_unary("tanh"), ONE),
 }

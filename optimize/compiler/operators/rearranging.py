@@ -9,7 +9,7 @@ import numpy as np
 
 from optimize.compiler import schema
 from optimize.compiler.geometry import contiguous_strides
-from optimize.compiler.ir import Move, Rearrange, Take
+from optimize.compiler.ir import Move, Rearrange, ResizeBilinear, Take
 from optimize.compiler.operators.context import ONE, TWO, Context, Rule
 
 MAX_POSITIONS = 65_536
@@ -273,12 +273,27 @@ def nearest_positions(old: int, new: int, align_corners: bool, half_pixel_center
     return tuple(int(position) for position in np.minimum(nearest, old - 1))
 
 
+def _resize_bilinear(context: Context) -> ResizeBilinear:
+    options, field = context.required(), schema.ResizeBilinearOptions
+    batches, height, width, channels = _image(context)
+    size = context.constant(1, "the size")
+    if len(size) != 2 or min(size) < 1:
+        raise context.invalid(f"size {list(size)}")
+    context.expect((batches, *size, channels))
+    _check_positions(context, height, width, *size)
+    flags = options.flag(field.ALIGN_CORNERS), options.flag(field.HALF_PIXEL_CENTERS)
+    if all(flags):
+        raise context.invalid("align_corners and half_pixel_centers exclude each other")
+    return ResizeBilinear(*flags)
+
+
 RULES: dict[str, Rule] = {
     "BATCH_TO_SPACE_ND": Rule(_batch_to_space, range(3, 4), runtime_inputs=1),
     "BROADCAST_TO": Rule(_broadcast_to, TWO, runtime_inputs=1),
     "DEPTH_TO_SPACE": Rule(_depth_to_space, ONE, options_type=94),
     "GATHER": Rule(_gather, TWO, options_type=23, runtime_inputs=1),
     "MIRROR_PAD": Rule(_mirror_pad, TWO, options_type=77, runtime_inputs=1),
+    "RESIZE_BILINEAR": Rule(_resize_bilinear, TWO, options_type=15, runtime_inputs=1),
     "RESIZE_NEAREST_NEIGHBOR": Rule(_resize_nearest, TWO, options_type=74, runtime_inputs=1),
     "REVERSE_V2": Rule(_reverse, TWO, runtime_inputs=1),
     "SPACE_TO_BATCH_ND": Rule(_space_to_batch, range(3, 4), runtime_inputs=1),

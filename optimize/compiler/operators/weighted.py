@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimize.compiler import schema
-from optimize.compiler.ir import Conv2D, DepthwiseConv2D, FullyConnected
+from optimize.compiler.ir import Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv
 from optimize.compiler.operators.context import Context, Rule, read_activation, read_padding, read_pair
 from optimize.errors import UnsupportedOperator
 
@@ -39,8 +39,19 @@ def _fully_connected(context: Context) -> FullyConnected:
     return FullyConnected(read_activation(context, options.i8(field.FUSED_ACTIVATION_FUNCTION)))
 
 
+def _transpose_conv(context: Context) -> TransposeConv:
+    """The first operand, the output's shape, is what the output tensor says already."""
+    options, field = context.required(), schema.TransposeConvOptions
+    return TransposeConv(
+        stride=read_pair(context, "stride", options.i32(field.STRIDE_H), options.i32(field.STRIDE_W)),
+        padding=read_padding(context, options.i8(field.PADDING)),
+        activation=read_activation(context, options.i8(field.FUSED_ACTIVATION_FUNCTION)),
+    )
+
+
 RULES: dict[str, Rule] = {
     "CONV_2D": Rule(_conv, range(2, 4), options_type=1),
     "DEPTHWISE_CONV_2D": Rule(_depthwise, range(2, 4), options_type=2),
     "FULLY_CONNECTED": Rule(_fully_connected, range(2, 4), options_type=8),
+    "TRANSPOSE_CONV": Rule(_transpose_conv, range(3, 5), options_type=49, runtime_inputs=(2, 1, 3)),
 }

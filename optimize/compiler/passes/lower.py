@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from optimize.compiler.ir import Graph, Op, Tensor
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall
+from optimize.compiler.kernels_image import TransposeConvCall
 from optimize.compiler.lowering import LOWERINGS
 
 
@@ -31,5 +32,5 @@ def _with_data(graph: Graph, index: int) -> Tensor:
     return replace(graph.tensors[index], data=graph.tensors[graph.storage(index)].data, alias_of=None)
 
 
-HOLD_THEIR_CONSTANTS = (ConvCall, DepthwiseCall, FullyConnectedCall)
+HOLD_THEIR_CONSTANTS = (ConvCall, DepthwiseCall, FullyConnectedCall, TransposeConvCall)
 """Calls that hold all constant operands, so that of the inputs only the first remains."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optimize.compiler.ir import (
+    ArgPick,
     Cast,
     Conv2D,
     DepthwiseConv2D,
@@ -17,6 +18,7 @@ from optimize.compiler.ir import (
     Rearrange,
     Reshape,
     Take,
+    TransposeConv,
     Unary,
 )
 from optimize.compiler.state import Copy
@@ -64,7 +66,9 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (MOVABLE,), MOVABLE
     if payload == Unary("requantize"):
         return (("int8", "uint8"),), ("int8", "uint8")
-    if isinstance(payload, Conv2D | DepthwiseConv2D | FullyConnected):
+    if isinstance(payload, ArgPick):
+        return (("int8",),), ("int32",)
+    if isinstance(payload, Conv2D | DepthwiseConv2D | FullyConnected | TransposeConv):
         return (("int8",), ("int8",), ("int32",)), ("int8",)
     if isinstance(payload, Known | Cast):
         return (("int8",),), ()

@@ -15,6 +15,7 @@ from optimize.compiler.verify import (
     rearranging,
     sources,
     state,
+    values,
 )
 from optimize.compiler.verify.common import Rule
 from optimize.compiler.verify.state import state_problem
@@ -92,6 +93,7 @@ FAMILIES = (
     rearranging,
     sources,
     state,
+    values,
 )
 
 RULES: dict[type, Rule] = {key: row for family in FAMILIES for key, row in family.RULES.items()}

@@ -50,6 +50,15 @@ def _depthwise(payload: ir.DepthwiseConv2D, inputs: Operands, outputs: Operands)
     return _bias(inputs, out_channels)
 
 
+def _transpose_conv(payload: ir.TransposeConv, inputs: Operands, outputs: Operands) -> str:
+    if len(inputs) < 2 or any(len(tensor.shape) != 4 for tensor in (*inputs[:2], outputs[0])):
+        return "its input, weights and output must have rank 4"
+    (batches, _, _, depth), (filters, _, _, in_channels) = inputs[0].shape, inputs[1].shape
+    if depth != in_channels or (outputs[0].shape[0], outputs[0].shape[3]) != (batches, filters):
+        return f"weights {list(inputs[1].shape)} from {list(inputs[0].shape)} to {list(outputs[0].shape)}"
+    return _bias(inputs, filters)
+
+
 def _bias(inputs: Operands, channels: int) -> str:
     if len(inputs) == 3 and inputs[2].elements != channels:
         return f"a bias of {inputs[2].elements} values for {channels} channels"
@@ -75,13 +84,26 @@ def _pool(payload: ir.Pool, inputs: Operands, outputs: Operands) -> str:
     return problem
 
 
-def _mean(payload: ir.Mean, inputs: Operands, outputs: Operands) -> str:
+def _mean(payload: ir.Mean | ir.Reduce, inputs: Operands, outputs: Operands) -> str:
     shape = inputs[0].shape
     if any(not 0 <= axis < len(shape) for axis in payload.axes):
         return f"axes {list(payload.axes)} of shape {list(shape)}"
     kept = tuple(size for axis, size in enumerate(shape) if axis not in payload.axes)
     ones = tuple(1 if axis in payload.axes else size for axis, size in enumerate(shape))
     return "" if outputs[0].shape in (kept, ones) else f"output {list(outputs[0].shape)}, expected {list(kept)}"
+
+
+def _arg_pick(payload: ir.ArgPick, inputs: Operands, outputs: Operands) -> str:
+    shape = inputs[0].shape
+    expected = (*shape[: payload.axis], *shape[payload.axis + 1 :])
+    return "" if outputs[0].shape == expected else f"output {list(outputs[0].shape)}, expected {list(expected)}"
+
+
+def _resize(payload: ir.ResizeBilinear, inputs: Operands, outputs: Operands) -> str:
+    before, after = inputs[0].shape, outputs[0].shape
+    if len(before) != 4 or len(after) != 4 or (before[0], before[3]) != (after[0], after[3]):
+        return f"input {list(before)} and output {list(after)} must be NHWC with the same batch and channels"
+    return ""
 
 
 def _binary(payload: ir.Binary, inputs: Operands, outputs: Operands) -> str:
@@ -150,4 +172,9 @@ RULES: dict[type, Rule] = {
     ir.Known: _known,
     ir.Cast: same_elements,
     ir.Opaque: _anything,
+    ir.TransposeConv: _transpose_conv,
+    ir.Reduce: _mean,
+    ir.ArgPick: _arg_pick,
+    ir.L2Normalization: same_shape,
+    ir.ResizeBilinear: _resize,
 }

@@ -13,6 +13,7 @@ from optimize.compiler.emit.operators import (
     rearranging,
     reduction,
     state,
+    values,
     weighted,
 )
 from optimize.compiler.emit.operators.common import Code, Emitter, Operands
@@ -34,6 +35,7 @@ FAMILIES = (
     rearranging,
     reduction,
     state,
+    values,
     weighted,
 )
 

@@ -16,6 +16,7 @@ from optimize.compiler.emit.operators.common import (
 )
 from optimize.compiler.emit.text import byte_array, number_array
 from optimize.compiler.kernels import Requantize
+from optimize.compiler.kernels_image import TransposeConvCall
 
 
 def _weighted_constants(name: str, call: Any) -> tuple[list[str], dict[str, str | int]]:
@@ -73,8 +74,20 @@ def _fully_connected(name: str, call: kernels.FullyConnectedCall, operands: Oper
     return Code((*arrays, struct), call_text("flota_nn_fully_connected_s8", name, operands))
 
 
+def _transpose_conv(name: str, call: TransposeConvCall, operands: Operands) -> Code:
+    arrays, fields = _weighted_constants(name, call)
+    head: dict[str, str | int] = {
+        "input": image_text(call.input),
+        "output": image_text(call.output),
+        "window": window_text(call.window),
+    }
+    struct = struct_text("flota_nn_depthwise_t", name, head | fields)
+    return Code((*arrays, struct), call_text("flota_nn_transpose_conv_s8", name, operands))
+
+
 EMITTERS: dict[type, Emitter] = {
     kernels.ConvCall: _conv,
     kernels.DepthwiseCall: _depthwise,
     kernels.FullyConnectedCall: _fully_connected,
+    TransposeConvCall: _transpose_conv,
 }

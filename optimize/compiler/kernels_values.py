@@ -1,0 +1,68 @@
+"""Kernel calls that compare, reduce and normalize values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from optimize.compiler.kernels import Kernel
+
+Axes = tuple[tuple[int, int], ...]
+"""(extent, stride) from the outside in; at most three."""
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastCall(Kernel):
+    """Two inputs over ``extents`` with one stride per axis and input (0 repeats the element).
+
+    maximum, minimum: stored values as they are. prelu: ``input_*[0]`` scale what is not negative, ``multiplier`` and
+    ``shift`` the rest times alpha. squared_difference: inputs to a common scale, then the square by ``multiplier``.
+    """
+
+    kind: Literal["maximum", "minimum", "prelu", "squared_difference"]
+    extents: tuple[int, ...]
+    strides: tuple[tuple[int, ...], tuple[int, ...]]
+    input_offsets: tuple[int, int] = (0, 0)
+    input_multipliers: tuple[int, int] = (0, 0)
+    input_shifts: tuple[int, int] = (0, 0)
+    multiplier: int = 0
+    shift: int = 0
+    output_offset: int = 0
+    clamp: tuple[int, int] = (-128, 127)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """One file for each kind, but for the pair that compares."""
+        stem = "extremes" if self.kind in ("maximum", "minimum") else self.kind
+        return (f"src/nn/{stem}.c",)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtremeCall(Kernel):
+    """Output elements walk ``kept``, each the largest or smallest over ``reduced``."""
+
+    SOURCE: ClassVar[str] = "src/nn/reduce.c"
+    kind: Literal["max", "min"]
+    kept: Axes
+    reduced: Axes
+
+
+@dataclass(frozen=True, slots=True)
+class ArgCall(Kernel):
+    """int32 output [outer][inner] is the first best position along the middle axis of input [outer][count][inner]."""
+
+    SOURCE: ClassVar[str] = "src/nn/arg.c"
+    kind: Literal["max", "min"]
+    outer: int
+    count: int
+    inner: int
+
+
+@dataclass(frozen=True, slots=True)
+class L2NormalizationCall(Kernel):
+    """``rows`` runs of ``depth`` values."""
+
+    SOURCE: ClassVar[str] = "src/nn/l2_normalization.c"
+    rows: int
+    depth: int
+    input_offset: int
