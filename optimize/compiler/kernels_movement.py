@@ -44,3 +44,8 @@ class TakeCall(Kernel):
     run: int
     rows: tuple[int, ...]
     columns: tuple[int, ...]
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return 2 * (len(self.rows) + len(self.columns))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from optimize.compiler.kernels import Kernel
+from optimize.compiler.kernels import Kernel, _walk
+from optimize.compiler.leads import element_lead
 
 Axes = tuple[tuple[int, int], ...]
 """(extent, stride) from the outside in; at most three."""
@@ -36,6 +37,10 @@ class BroadcastCall(Kernel):
         stem = "extremes" if self.kind in ("maximum", "minimum") else self.kind
         return (f"src/nn/{stem}.c",)
 
+    def lead(self, operand: int) -> int | None:
+        """Every value reads one element of each input, then is written."""
+        return element_lead(_walk(tuple(zip(self.extents, self.strides[operand], strict=True))))
+
 
 @dataclass(frozen=True, slots=True)
 class ExtremeCall(Kernel):
@@ -45,6 +50,10 @@ class ExtremeCall(Kernel):
     kind: Literal["max", "min"]
     kept: Axes
     reduced: Axes
+
+    def lead(self, operand: int) -> int | None:
+        """Every value reads what it compares, from its place among ``kept`` on, then is written."""
+        return element_lead(_walk(self.kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,10 @@ class ArgCall(Kernel):
     count: int
     inner: int
 
+    def lead(self, operand: int) -> int | None:
+        """Every position reads its column, from the first value on, then is written as four bytes."""
+        return element_lead(_walk(((self.outer, self.count * self.inner), (self.inner, 1))), bytes_each=4)
+
 
 @dataclass(frozen=True, slots=True)
 class L2NormalizationCall(Kernel):
@@ -66,3 +79,7 @@ class L2NormalizationCall(Kernel):
     rows: int
     depth: int
     input_offset: int
+
+    def lead(self, operand: int) -> int | None:
+        """A row is summed before its first value is written; then every value is read and written in turn."""
+        return 0

@@ -68,7 +68,7 @@ def _step(graph: Graph, op: Op, macs: int, constants: dict[int, int]) -> StepFac
         position=op.position,
         operator=op.name,
         function=function_name(op),
-        kernel=str(PurePosixPath(call.SOURCE.removeprefix("src/nn/")).with_suffix("")) if call else "",
+        kernel=str(PurePosixPath(call.sources[0].removeprefix("src/nn/")).with_suffix("")) if call else "",
         macs=macs,
         weight_bytes=read + (call.constant_bytes if call else 0),
         scratch_bytes=call.scratch_bytes if call else 0,
