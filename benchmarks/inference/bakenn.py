@@ -60,7 +60,7 @@ class Bakenn:
                 raise
             program = self._generate(changed, folder / "simplified")
             own = run_reference(changed, len(reference.inputs), folder)
-            return Candidate(program, own, f"measured {', '.join(changes)}, for as exported: {refusal.message}")
+            return Candidate(program, own, f"measured {', '.join(changes)}; as exported it refuses: {refusal.message}")
 
     def _generate(self, model: bytes, folder: Path) -> Engine:
         folder.mkdir()

@@ -79,5 +79,12 @@ def _verdict(row: Row) -> str:
 
 
 def _remarks(results: Sequence[Measured]) -> list[str]:
-    refused = [f"{r.row.model}, {r.row.engine}: refused: {r.row.refused}" for r in results if r.row.refused is not None]
-    return refused + [f"{r.row.model}, {r.row.engine}: {r.note}" for r in results if r.note]
+    """Refusals, then notes; engines of which the same is said share a line."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        if result.row.refused is not None:
+            said.setdefault((result.row.model, f"refused: {result.row.refused}"), []).append(result.row.engine)
+    for result in results:
+        if result.note:
+            said.setdefault((result.row.model, result.note), []).append(result.row.engine)
+    return [f"{model}, {' and '.join(engines)}: {text}" for (model, text), engines in said.items()]

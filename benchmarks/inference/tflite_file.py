@@ -123,7 +123,7 @@ def _close_batches(main: Any) -> str:
     is_open = [tensor for tensor in main.tensors if -1 in [int(size) for size in _listed(tensor.shapeSignature)]]
     for tensor in main.tensors:
         tensor.shapeSignature = None
-    return "open batch closed" if is_open else ""
+    return "with its open batch closed" if is_open else ""
 
 
 def _fill_reshapes(root: Any, main: Any) -> str:
@@ -136,7 +136,7 @@ def _fill_reshapes(root: Any, main: Any) -> str:
         op.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
         op.builtinOptions = schema.ReshapeOptionsT()
         op.builtinOptions.newShape = [int(size) for size in main.tensors[op.outputs[0]].shape]
-    return "reshape options filled in" if empty else ""
+    return "its reshape options filled in" if empty else ""
 
 
 def _cut_softmax(root: Any, main: Any) -> str:

@@ -31,7 +31,7 @@ from hil.bare import Engine, Inference, SourceFile, measure_bare
 ARCHITECTURES: Mapping[str, str] = {"qemu-mps2-an386": "v7E-M", "qemu-mps3-an547": "v8.1-M.mainline"}
 """GNU's name of the board's architecture, as the objects of a library tell it."""
 
-PROBE_ARENA_BYTES = 1 << 20
+PROBE_ARENA_BYTES = 3 << 20
 LIBRARY = "libtensorflow-microlite.a"
 HEADERS = (
     "tensorflow/lite/micro/micro_interpreter.h",

@@ -14,8 +14,12 @@
 #include "tensorflow/lite/micro/micro_resource_variable.h"
 #include "tflm_operators.h"
 
-// Defined here, or the ones of the libraries come with printf, a heap and a demangler.
+// Defined here, or the ones of the libraries come with printf, signals, a heap and a demangler.
 extern "C" void __cxa_pure_virtual() {
+  for (;;) {
+  }
+}
+extern "C" void abort(void) {
   for (;;) {
   }
 }
