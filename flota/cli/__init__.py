@@ -34,6 +34,7 @@ COMMANDS: dict[str, _Entry] = {
     "train": _Entry("Train a model of the zoo from its recipe.", "optimize"),
     "optimize": _Entry("Quantize, evaluate, gate and compile a trained model into bundles.", "optimize"),
     "bench": _Entry("Measure a bundle on a board.", "hil"),
+    "profile": _Entry("Show what each operator of a model takes on a board, and its memory over time.", "hil"),
     "board": _Entry("List the boards; keep an emulated one running.", "hil"),
     "release": _Entry("Sign bundles into releases and publish them."),
     "server": _Entry("Set up and run the fleet server; sign in to it.", "server"),

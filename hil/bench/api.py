@@ -143,8 +143,8 @@ def tflite_subject(path: Path, board: str, *, compile_model: CompileModel, seed:
     """
     data, name = _read(path), _model_name(path)
     compiled = compile_model(data, name)
-    inputs = _signatures(compiled.inputs)
-    reference = TflmRuntime(data, inputs, _signatures(compiled.outputs))
+    inputs = signatures(compiled.inputs)
+    reference = TflmRuntime(data, inputs, signatures(compiled.outputs))
     try:
         cases = random_cases(reference, inputs, seed=seed, count=count)
     finally:
@@ -176,7 +176,8 @@ def tflite_subject(path: Path, board: str, *, compile_model: CompileModel, seed:
     )
 
 
-def _signatures(tensors: Sequence[TensorFacts]) -> tuple[TensorSignature, ...]:
+def signatures(tensors: Sequence[TensorFacts]) -> tuple[TensorSignature, ...]:
+    """What a bundle would say of the tensors."""
     fields = ("name", "shape", "dtype", "scale", "zero_point")
     return tuple(
         TensorSignature.model_validate({field: getattr(tensor, field) for field in fields}) for tensor in tensors
