@@ -48,6 +48,8 @@ class Tensor:
     quant: Quant | None
     data: bytes | None = None
     alias_of: int | None = None
+    open_shape: bool = False
+    """The file leaves sizes open and ``shape`` holds ones for them; only while the file is read."""
 
     @property
     def elements(self) -> int:
@@ -106,6 +108,8 @@ class FullyConnected(SourcePayload):
     """Inputs: activations, weights [out][in], optional bias [out] int32."""
 
     activation: Activation
+    keep_dims: bool = False
+    """The output has the input's axes, the last one replaced; else it is [batches][out]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ class Mean(SourcePayload):
     """Mean over ``axes`` (not negative, sorted, unique)."""
 
     axes: tuple[int, ...]
+    keep_dims: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,7 @@ class Reduce(SourcePayload):
 
     kind: Literal["sum", "max", "min"]
     axes: tuple[int, ...]
+    keep_dims: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ them and the work is bounded by the limits below. What each operator means is re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from optimize.compiler import schema
@@ -111,7 +111,7 @@ class _Constants:
         if table.has(schema.Tensor.SPARSITY) or table.flag(schema.Tensor.IS_VARIABLE):
             raise InvalidModel(f"{label}: sparse and variable tensors are not supported", hint="export it dense")
         dtype = schema.TYPE_NAMES[code]
-        shape = _read_shape(table, label, is_input)
+        shape, is_open = _read_shape(table, label, is_input)
         size = math.prod(shape) * schema.TYPE_BYTES.get(dtype, 1)
         if size > LIMITS.tensor_bytes:
             raise InvalidModel(
@@ -119,7 +119,8 @@ class _Constants:
                 hint="no microcontroller holds this; check the tensor's shape",
             )
         data = self._constant(table, label, size) if dtype in schema.TYPE_BYTES else None
-        return Tensor(name, shape, dtype.lower(), self._quant(table, label), data)
+        is_open = is_open and not is_input and data is None
+        return Tensor(name, shape, dtype.lower(), self._quant(table, label), data, open_shape=is_open)
 
     def _quant(self, table: Table, label: str) -> Quant | None:
         """Quantization parameters; a small file may point to one long vector from thousands of tensors."""
@@ -149,7 +150,8 @@ class _Constants:
         return self._data[index]
 
 
-def _read_shape(table: Table, label: str, is_input: bool) -> tuple[int, ...]:
+def _read_shape(table: Table, label: str, is_input: bool) -> tuple[tuple[int, ...], bool]:
+    """(shape with ones for what is open, whether anything is)."""
     shape = table.i32s(schema.Tensor.SHAPE, limit=LIMITS.rank, what=f"shape of {label}")
     signature = table.i32s(schema.Tensor.SHAPE_SIGNATURE, limit=LIMITS.rank, what=f"shape of {label}")
     # A batch left open compiles as a batch of one; every other open size of an input would have to be guessed.
@@ -159,11 +161,10 @@ def _read_shape(table: Table, label: str, is_input: bool) -> tuple[int, ...]:
             f"{label}: shape {list(signature or shape)} is open on an axis that is not the batch",
             hint="export the model with a fixed input shape",
         )
-    if shape and shape[0] == -1:
-        shape = (1, *shape[1:])
+    shape = tuple(1 if size == -1 and (axis == 0 or not is_input) else size for axis, size in enumerate(shape))
     if any(size <= 0 for size in shape):
         raise InvalidModel(f"{label}: shape {list(shape)} has a size that is not positive", hint=TRUNCATED_HINT)
-    return shape
+    return shape, bool(open_sizes)
 
 
 def _read_quant(table: Table, label: str) -> Quant | None:
@@ -205,7 +206,17 @@ def _read_ops(tables: list[Table], codes: tuple[str, ...], tensors: list[Tensor]
             tensors[op.outputs[0]] = replace(tensors[op.outputs[0]], data=folded)
 
 
-def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: Sequence[Tensor]) -> Op:
+def _settle(tensor: Tensor, shape: tuple[int, ...], label: str) -> Tensor:
+    """A tensor whose open shape is known now."""
+    if (
+        min(shape, default=1) < 1
+        or math.prod(shape) * schema.TYPE_BYTES.get(tensor.dtype.upper(), 1) > LIMITS.tensor_bytes
+    ):
+        raise InvalidModel(f"{label}: a result of shape {list(shape)}", hint=TRUNCATED_HINT)
+    return replace(tensor, shape=shape, open_shape=False)
+
+
+def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: list[Tensor]) -> Op:
     code = table.u32(schema.Operator.OPCODE_INDEX)
     if code >= len(codes):
         raise InvalidModel(f"operator {position}: operator code {code} does not exist", hint=TRUNCATED_HINT)
@@ -218,7 +229,9 @@ def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: Seque
         variable_op = read_variable_op(codes[code], label, table, len(inputs), len(outputs))
         return Op(position, codes[code], variable_op, inputs, outputs)
     operands = tuple(tensors[i] for i in inputs), tuple(tensors[i] for i in outputs)
-    payload, places = read_payload(codes[code], label, table, *operands)
+    payload, places, settled = read_payload(codes[code], label, table, *operands)
+    for place, shape in settled.items():
+        tensors[outputs[place]] = _settle(tensors[outputs[place]], shape, label)
     return Op(position, codes[code], payload, tuple(inputs[place] for place in places), outputs)
 
 

@@ -154,6 +154,7 @@ class FullyConnectedOptions(IntEnum):
 
     FUSED_ACTIVATION_FUNCTION = 0
     WEIGHTS_FORMAT = 1
+    KEEP_NUM_DIMS = 2
 
 
 class Pool2DOptions(IntEnum):
@@ -239,6 +240,24 @@ class ResizeBilinearOptions(IntEnum):
 
     ALIGN_CORNERS = 2
     HALF_PIXEL_CENTERS = 3
+
+
+class ReducerOptions(IntEnum):
+    """Field numbers of the table ``ReducerOptions``."""
+
+    KEEP_DIMS = 0
+
+
+class ReshapeOptions(IntEnum):
+    """Field numbers of the table ``ReshapeOptions``."""
+
+    NEW_SHAPE = 0
+
+
+class SqueezeOptions(IntEnum):
+    """Field numbers of the table ``SqueezeOptions``."""
+
+    SQUEEZE_DIMS = 0
 
 
 class LeakyReluOptions(IntEnum):

@@ -19,13 +19,14 @@ from optimize.compiler.operators import (
     weighted,
 )
 from optimize.compiler.operators.context import Context, Rule
+from optimize.compiler.shapes import result_shape
 from optimize.errors import InvalidModel
 
 
 def read_payload(
     name: str, label: str, table: Table, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]
-) -> tuple[SourcePayload, tuple[int, ...]]:
-    """(payload, places of the inputs needed at run time) of one operator.
+) -> tuple[SourcePayload, tuple[int, ...], dict[int, tuple[int, ...]]]:
+    """(payload, places of the inputs needed at run time, shapes of results left open) of one operator.
 
     Raises:
         InvalidModel: operands or options are missing or of the wrong kind.
@@ -33,11 +34,16 @@ def read_payload(
     """
     rule = RULES.get(name)
     if rule is None:
-        return Opaque("the compiler has no code for it", _way_out(name)), tuple(range(len(inputs)))
+        return Opaque("the compiler has no code for it", _way_out(name)), tuple(range(len(inputs))), {}
     if len(inputs) not in rule.inputs or len(outputs) not in rule.outputs:
         raise InvalidModel(f"{label}: {len(inputs)} inputs, {len(outputs)} outputs", hint=TRUNCATED_HINT)
     context = Context(label, _options(table, rule.options_type, label), inputs, outputs)
-    return rule.read(context), rule.operands(len(inputs))
+    payload, places = rule.read(context), rule.operands(len(inputs))
+    if len(outputs) == 1 and outputs[0].open_shape and not context.settled:
+        shape = result_shape(payload, tuple(inputs[place] for place in places))
+        if shape is not None:
+            context.settled[0] = shape
+    return payload, places, context.settled
 
 
 def _options(table: Table, expected: int, label: str) -> Table | None:

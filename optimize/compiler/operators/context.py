@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -22,6 +22,8 @@ class Context:
     options: Table | None
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    settled: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes found for results that the file leaves open: output -> shape."""
 
     def required(self) -> Table:
         """The options, of an operator that cannot do without."""
@@ -46,8 +48,10 @@ class Context:
         return value % rank
 
     def expect(self, shape: tuple[int, ...], output: int = 0) -> None:
-        """Refuse a result of another shape."""
-        if self.outputs[output].shape != shape:
+        """Refuse a result of another shape; one that the file leaves open has this shape from now on."""
+        if self.outputs[output].open_shape:
+            self.settled[output] = shape
+        elif self.outputs[output].shape != shape:
             raise self.invalid(f"output {list(self.outputs[output].shape)}, expected {list(shape)}")
 
     def invalid(self, problem: str) -> InvalidModel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from optimize.compiler import schema
@@ -48,15 +50,48 @@ def _concat(context: Context) -> Concat:
 
 
 def _reshape(context: Context) -> Reshape:
+    """The output says its shape; where the file leaves that open, the target shape does."""
+    if context.outputs[0].open_shape:
+        context.expect(_target(context))
+    return Reshape()
+
+
+def _target(context: Context) -> tuple[int, ...]:
+    """The shape asked for, in the second operand or in the options; one size may be -1."""
+    options, count = context.options, context.inputs[0].elements
+    if len(context.inputs) == 2:
+        wanted = context.constant(1, "the shape")
+    else:
+        wanted = () if options is None else options.i32s(schema.ReshapeOptions.NEW_SHAPE, limit=8, what="new shape")
+    known = math.prod(size for size in wanted if size != -1)
+    if known < 1 or wanted.count(-1) > 1 or count % known:
+        raise context.invalid(f"{count} values do not fill {list(wanted)}")
+    return tuple(count // known if size == -1 else size for size in wanted)
+
+
+def _expand_dims(context: Context) -> Reshape:
+    if context.outputs[0].open_shape:
+        shape, axes = context.inputs[0].shape, context.constant(1, "the axis")
+        axis = context.axis(axes[0] if axes else 0, len(shape) + 1)
+        context.expect((*shape[:axis], 1, *shape[axis:]))
+    return Reshape()
+
+
+def _squeeze(context: Context) -> Reshape:
+    if context.outputs[0].open_shape:
+        shape, options = context.inputs[0].shape, context.options
+        named = () if options is None else options.i32s(schema.SqueezeOptions.SQUEEZE_DIMS, limit=8, what="axes")
+        axes = {context.axis(axis, len(shape)) for axis in named} or {a for a, size in enumerate(shape) if size == 1}
+        context.expect(tuple(size for axis, size in enumerate(shape) if axis not in axes))
     return Reshape()
 
 
 RULES: dict[str, Rule] = {
     "CONCATENATION": Rule(_concat, range(1, 257), options_type=10),
-    "EXPAND_DIMS": Rule(_reshape, TWO, runtime_inputs=1),
+    "EXPAND_DIMS": Rule(_expand_dims, TWO, runtime_inputs=1),
     "PAD": Rule(_pad, TWO, runtime_inputs=1),
     "PADV2": Rule(_pad, range(3, 4), runtime_inputs=1),
-    "RESHAPE": Rule(_reshape, range(1, 3), runtime_inputs=1),
-    "SQUEEZE": Rule(_reshape, ONE),
+    "RESHAPE": Rule(_reshape, range(1, 3), options_type=17, runtime_inputs=1),
+    "SQUEEZE": Rule(_squeeze, ONE, options_type=30),
     "TRANSPOSE": Rule(_transpose, TWO, runtime_inputs=1),
 }

@@ -211,6 +211,16 @@ def _broadcast_to(context: Context) -> Rearrange:
     return Rearrange((Move(wanted, strides, contiguous_strides(wanted)),))
 
 
+def _tile(context: Context) -> Rearrange:
+    shape, times = context.inputs[0].shape, context.constant(1, "the multiples")
+    if len(times) != len(shape) or min(times, default=1) < 1:
+        raise context.invalid(f"multiples {list(times)} of shape {list(shape)}")
+    context.expect(tuple(size * count for size, count in zip(shape, times, strict=True)))
+    extents = tuple(extent for pair in zip(times, shape, strict=True) for extent in pair)
+    sources = tuple(stride for step in contiguous_strides(shape) for stride in (0, step))
+    return Rearrange((Move(extents, sources, contiguous_strides(extents)),))
+
+
 def _reverse(context: Context) -> Rearrange:
     shape = context.inputs[0].shape
     axes = {context.axis(axis, len(shape)) for axis in context.constant(1, "the axes")}
@@ -297,5 +307,6 @@ RULES: dict[str, Rule] = {
     "RESIZE_NEAREST_NEIGHBOR": Rule(_resize_nearest, TWO, options_type=74, runtime_inputs=1),
     "REVERSE_V2": Rule(_reverse, TWO, runtime_inputs=1),
     "SPACE_TO_BATCH_ND": Rule(_space_to_batch, range(3, 4), runtime_inputs=1),
+    "TILE": Rule(_tile, TWO, runtime_inputs=1),
     "SPACE_TO_DEPTH": Rule(_space_to_depth, ONE, options_type=19),
 }

@@ -25,7 +25,11 @@ def _pool(kind: Literal["average", "max"]) -> Callable[[Context], Pool]:
 
 
 def _mean(context: Context) -> Mean:
-    return Mean(_axes(context))
+    return Mean(_axes(context), _keeps(context))
+
+
+def _keeps(context: Context) -> bool:
+    return context.options is not None and context.options.flag(schema.ReducerOptions.KEEP_DIMS)
 
 
 def _axes(context: Context) -> tuple[int, ...]:
@@ -34,7 +38,7 @@ def _axes(context: Context) -> tuple[int, ...]:
 
 
 def _reduce(kind: Literal["sum", "max", "min"]) -> Callable[[Context], Reduce]:
-    return lambda context: Reduce(kind, _axes(context))
+    return lambda context: Reduce(kind, _axes(context), _keeps(context))
 
 
 def _arg_pick(kind: Literal["max", "min"]) -> Callable[[Context], ArgPick]:
@@ -63,8 +67,8 @@ RULES: dict[str, Rule] = {
     "AVERAGE_POOL_2D": Rule(_pool("average"), ONE, options_type=5),
     "L2_NORMALIZATION": Rule(_l2_normalization, ONE, options_type=12),
     "MAX_POOL_2D": Rule(_pool("max"), ONE, options_type=5),
-    "MEAN": Rule(_mean, TWO, runtime_inputs=1),
-    "REDUCE_MAX": Rule(_reduce("max"), TWO, runtime_inputs=1),
-    "REDUCE_MIN": Rule(_reduce("min"), TWO, runtime_inputs=1),
-    "SUM": Rule(_reduce("sum"), TWO, runtime_inputs=1),
+    "MEAN": Rule(_mean, TWO, options_type=27, runtime_inputs=1),
+    "REDUCE_MAX": Rule(_reduce("max"), TWO, options_type=27, runtime_inputs=1),
+    "REDUCE_MIN": Rule(_reduce("min"), TWO, options_type=27, runtime_inputs=1),
+    "SUM": Rule(_reduce("sum"), TWO, options_type=27, runtime_inputs=1),
 }

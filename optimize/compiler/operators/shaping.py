@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimize.compiler import schema
 from optimize.compiler.folding import NUMPY_TYPES
 from optimize.compiler.geometry import contiguous_strides
 from optimize.compiler.ir import Cast, Known, Move, Opaque, Rearrange
@@ -36,6 +37,19 @@ def _zeros_like(context: Context) -> Rearrange:
     return Rearrange((), fill=0)
 
 
+def _product(context: Context) -> Known | Opaque:
+    """Of integers that the file determines, as in shape arithmetic."""
+    source, output = context.inputs[0], context.outputs[0]
+    if source.data is None or source.dtype not in INTEGERS or output.dtype != source.dtype:
+        return Opaque(f"a product of {source.dtype}", "multiply two tensors at a time")
+    numbers = np.frombuffer(source.data, NUMPY_TYPES[source.dtype]).reshape(source.shape)
+    axes = tuple(sorted({context.axis(axis, len(source.shape)) for axis in context.constant(1, "the axes")}))
+    keep = context.options is not None and context.options.flag(schema.ReducerOptions.KEEP_DIMS)
+    result = np.prod(numbers, axis=axes, keepdims=keep)
+    context.expect(result.shape)
+    return Known(np.asarray(result, NUMPY_TYPES[source.dtype]).tobytes())
+
+
 def _cast(context: Context) -> Cast | Opaque:
     source, target = context.inputs[0].dtype, context.outputs[0].dtype
     if source in INTEGERS and target in INTEGERS and context.inputs[0].data is not None:
@@ -46,6 +60,7 @@ def _cast(context: Context) -> Cast | Opaque:
 RULES: dict[str, Rule] = {
     "CAST": Rule(_cast, ONE),
     "FILL": Rule(_fill, TWO, runtime_inputs=(1,)),
+    "REDUCE_PROD": Rule(_product, TWO, options_type=27, runtime_inputs=0),
     "SHAPE": Rule(_shape, ONE, runtime_inputs=0),
     "ZEROS_LIKE": Rule(_zeros_like, ONE, runtime_inputs=0),
 }

@@ -87,12 +87,22 @@ def _axis_range(size: int, begin: int, end: int, step: int, masks: tuple[bool, .
 
 def _split(context: Context) -> Rearrange:
     (axis,) = _scalar(context, 0, "the axis")
-    return _parts(context, 1, axis)
+    source, count = context.inputs[1], len(context.outputs)
+    axis = context.axis(axis, len(source.shape))
+    if source.shape[axis] % count:
+        raise context.invalid(f"{source.shape[axis]} on axis {axis} do not split into {count}")
+    return _parts(context, source, axis, (source.shape[axis] // count,) * count)
 
 
 def _split_v(context: Context) -> Rearrange:
     (axis,) = _scalar(context, 2, "the axis")
-    return _parts(context, 0, axis)
+    source, sizes = context.inputs[0], context.constant(1, "the sizes")
+    axis = context.axis(axis, len(source.shape))
+    rest = source.shape[axis] - sum(size for size in sizes if size != -1)
+    sizes = tuple(rest if size == -1 else size for size in sizes)
+    if len(sizes) != len(context.outputs) or min(sizes) < 1 or sum(sizes) != source.shape[axis]:
+        raise context.invalid(f"sizes {list(sizes)} of {source.shape[axis]} on axis {axis}")
+    return _parts(context, source, axis, sizes)
 
 
 def _scalar(context: Context, operand: int, what: str) -> tuple[int, ...]:
@@ -102,23 +112,13 @@ def _scalar(context: Context, operand: int, what: str) -> tuple[int, ...]:
     return values
 
 
-def _parts(context: Context, operand: int, named: int) -> Rearrange:
-    """Input ``operand`` cut along an axis into the sizes that the results have."""
-    source = context.inputs[operand]
-    rank = len(source.shape)
-    axis = context.axis(named, rank)
+def _parts(context: Context, source: Tensor, axis: int, sizes: tuple[int, ...]) -> Rearrange:
+    """``source`` cut along an axis into results of ``sizes``."""
     moves, start = [], 0
-    for place, output in enumerate(context.outputs):
-        if len(output.shape) != rank or output.shape != (
-            *source.shape[:axis],
-            output.shape[axis],
-            *source.shape[axis + 1 :],
-        ):
-            raise context.invalid(f"output {list(output.shape)} is no part of {list(source.shape)} on axis {axis}")
-        moves.append(_part(source, axis, start, output.shape[axis], place))
-        start += output.shape[axis]
-    if start != source.shape[axis]:
-        raise context.invalid(f"its outputs add up to {start} on axis {axis}, not {source.shape[axis]}")
+    for place, size in enumerate(sizes):
+        context.expect((*source.shape[:axis], size, *source.shape[axis + 1 :]), place)
+        moves.append(_part(source, axis, start, size, place))
+        start += size
     return Rearrange(tuple(moves))
 
 

@@ -36,12 +36,15 @@ def _fully_connected(context: Context) -> FullyConnected:
     options, field = context.required(), schema.FullyConnectedOptions
     if options.i8(field.WEIGHTS_FORMAT) != 0:
         raise UnsupportedOperator(f"{context.label}: shuffled weights", hint="export with the default weights format")
-    return FullyConnected(read_activation(context, options.i8(field.FUSED_ACTIVATION_FUNCTION)))
+    activation = read_activation(context, options.i8(field.FUSED_ACTIVATION_FUNCTION))
+    return FullyConnected(activation, options.flag(field.KEEP_NUM_DIMS))
 
 
 def _transpose_conv(context: Context) -> TransposeConv:
     """The first operand, the output's shape, is what the output tensor says already."""
     options, field = context.required(), schema.TransposeConvOptions
+    if context.outputs[0].open_shape:
+        context.expect(context.constant(0, "the output's shape"))
     return TransposeConv(
         stride=read_pair(context, "stride", options.i32(field.STRIDE_H), options.i32(field.STRIDE_W)),
         padding=read_padding(context, options.i8(field.PADDING)),

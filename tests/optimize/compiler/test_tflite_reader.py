@@ -109,9 +109,12 @@ def test_the_declared_names_are_the_schemas() -> None:
                 "LeakyReluOptions",
                 "MirrorPadOptions",
                 "PackOptions",
+                "ReducerOptions",
+                "ReshapeOptions",
                 "ResizeBilinearOptions",
                 "ResizeNearestNeighborOptions",
                 "SpaceToDepthOptions",
+                "SqueezeOptions",
                 "StridedSliceOptions",
                 "TransposeConvOptions",
                 "UnpackOptions",
@@ -136,6 +139,7 @@ def test_options_types_are_the_schemas() -> None:
     unions = {v: k for k, v in vars(s.BuiltinOptions).items() if not k.startswith("_")}
     expected = {"AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions", "CONV_2D": "Conv2DOptions"}
     expected |= {"L2_NORMALIZATION": "L2NormOptions"}
+    expected |= dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"), "ReducerOptions")
     for name, rule in RULES.items():
         if rule.options_type:
             default = "".join(w.capitalize() for w in name.replace("_2D", "").split("_")) + "Options"
