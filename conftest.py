@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# How long a test may take is pytest-timeout's business: a busy machine must not fail a property.
+settings.register_profile("flota", deadline=None)
+settings.load_profile("flota")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,13 +6,25 @@ same as a hypothesis strategy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from graph_functions import ANY_FUNCTIONS, IMAGE_FUNCTIONS
 from graph_maker import Choices, DrawnChoices, Maker, SeededChoices
-from graph_steps import ANY_STEPS, IMAGE_STEPS
+from graph_moves import ANY_MOVES, IMAGE_MOVES, resize_bilinear
+from graph_steps import ANY_STEPS, IMAGE_STEPS, Step
 from hypothesis import strategies as st
 
+from optimize.compiler.operators import RULES
+
+
+def _known(steps: Iterable[tuple[str, Step]]) -> tuple[Step, ...]:
+    """The steps whose operator the compiler has."""
+    return tuple(step for name, step in steps if name in RULES)
+
+
+ANY = ANY_STEPS + _known((*ANY_MOVES, *ANY_FUNCTIONS))
+IMAGE = IMAGE_STEPS * 2 + _known((*IMAGE_MOVES, *IMAGE_FUNCTIONS, ("RESIZE_BILINEAR", resize_bilinear))) + ANY
 MAX_ELEMENTS = 6_000
 """A graph stops growing at a tensor larger than this."""
 
@@ -41,8 +53,7 @@ def _grow(choices: Choices) -> bytes:
         shape = maker.shape()
         if not shape or maker.elements() > MAX_ELEMENTS or len(shape) > 4:
             break
-        steps = IMAGE_STEPS + ANY_STEPS if len(shape) == 4 else ANY_STEPS
-        choices.pick(*steps)(maker)
+        choices.pick(*(IMAGE if len(shape) == 4 else ANY))(maker)
     return maker.b.build(maker.inputs, _outputs(maker))
 
 
