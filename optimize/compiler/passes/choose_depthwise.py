@@ -6,8 +6,8 @@ from optimize.compiler.depthwise_packing import pack_channels
 from optimize.compiler.kernels import DepthwiseCall, Kernel
 from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
 
-LARGEST_PAD = 2
-"""More would let a band read rows that the band before has overwritten."""
+LARGEST_PAD = 1
+"""What the kernel has code for. More than 2 would let a band read rows that the band before has overwritten."""
 
 
 def choose_depthwise(call: DepthwiseCall) -> Kernel | None:

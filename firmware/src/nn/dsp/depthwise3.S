@@ -203,3 +203,112 @@ s2_tail:
     .endif
         epilogue s2_column, s2_channel
         .size   flota_nn_dsp_depthwise3_s2, . - flota_nn_dsp_depthwise3_s2
+
+/* flota_nn_dsp_depthwise3_gather_t: the stack frame of the gather is the end of it. */
+        .equ    GATHER_WORDS, 0
+        .equ    GATHER_COLUMN_STEP, 4
+        .equ    GATHER_TO_END, 8
+        .equ    GATHER_FRAME, 12
+
+/* void flota_nn_dsp_depthwise3_gather(gather)
+ *
+ * r0: column of the image; r1: column of the planes; r2: row step; r3: zero points; r4, r5: places in both columns;
+ * r6 to r10: pixels; r11: end of the pairs; r12: edges, so that a shift brings two of them into flags; lr: bytes of the
+ * pairs. */
+        .section .text.flota_nn_dsp_depthwise3_gather, "ax", %progbits
+        .balign 4
+        .global flota_nn_dsp_depthwise3_gather
+        .type   flota_nn_dsp_depthwise3_gather, %function
+        .thumb_func
+flota_nn_dsp_depthwise3_gather:
+        push    {r4-r11, lr}
+        sub     sp, sp, #GATHER_FRAME
+        ldm     r0, {r0-r8}
+        mov     r12, r5
+        lsl     lr, r4, #2
+        lsl     r6, r6, #2
+        stm     sp, {r6-r8}
+
+gather_column:
+        mov     r4, r0
+        mov     r5, r1
+        lsls    r6, r12, #31            /* minus: KEPT, carry: ABOVE */
+        bpl     1f
+        ldr     r6, [r1, #(4 * TURNS)]
+        ldr     r7, [r1, #(4 * TURNS + CHANNEL)]
+        ldr     r8, [r1, #(4 * TURNS + 2 * CHANNEL)]
+        ldr     r9, [r1, #(4 * TURNS + 3 * CHANNEL)]
+        str     r7, [r1, #CHANNEL]
+        str     r8, [r1, #(2 * CHANNEL)]
+        str     r9, [r1, #(3 * CHANNEL)]
+        str     r6, [r5], #4
+1:
+        bcc     2f
+        ldr     r6, [r4]
+        add     r4, r4, r2
+        sxtb16  r7, r6
+        sxtb16  r8, r6, ror #8
+        pkhbt   r6, r3, r7, lsl #16
+        pkhtb   r7, r7, r3, asr #16
+        pkhbt   r9, r3, r8, lsl #16
+        pkhtb   r8, r8, r3, asr #16
+        str     r7, [r5, #(2 * CHANNEL)]
+        str     r9, [r5, #CHANNEL]
+        str     r8, [r5, #(3 * CHANNEL)]
+        str     r6, [r5], #4
+2:
+        add     r11, r5, lr
+        cmp     r5, r11
+        beq     4f
+3:
+        ldr     r6, [r4]
+        ldr     r7, [r4, r2]
+        add     r4, r4, r2, lsl #1
+        sxtb16  r8, r6
+        sxtb16  r9, r7
+        sxtb16  r6, r6, ror #8
+        sxtb16  r7, r7, ror #8
+        pkhbt   r10, r8, r9, lsl #16
+        pkhtb   r9, r9, r8, asr #16
+        pkhbt   r8, r6, r7, lsl #16
+        pkhtb   r7, r7, r6, asr #16
+        str     r9, [r5, #(2 * CHANNEL)]
+        str     r8, [r5, #CHANNEL]
+        str     r7, [r5, #(3 * CHANNEL)]
+        str     r10, [r5], #4
+        cmp     r5, r11
+        bne     3b
+4:
+        ldr     r10, [sp, #GATHER_WORDS]
+        lsls    r6, r12, #29            /* minus: BELOW */
+        add     r11, r1, r10
+        bpl     5f
+        ldr     r6, [r4]
+        sxtb16  r7, r6
+        sxtb16  r8, r6, ror #8
+        pkhbt   r6, r7, r3, lsl #16
+        pkhtb   r7, r3, r7, asr #16
+        pkhbt   r9, r8, r3, lsl #16
+        pkhtb   r8, r3, r8, asr #16
+        str     r7, [r5, #(2 * CHANNEL)]
+        str     r9, [r5, #CHANNEL]
+        str     r8, [r5, #(3 * CHANNEL)]
+        str     r6, [r5], #4
+5:
+        cmp     r5, r11
+        beq     6f
+        str     r3, [r5, #CHANNEL]
+        str     r3, [r5, #(2 * CHANNEL)]
+        str     r3, [r5, #(3 * CHANNEL)]
+        str     r3, [r5], #4
+        b       5b
+6:
+        ldr     r6, [sp, #GATHER_COLUMN_STEP]
+        ldr     r7, [sp, #GATHER_TO_END]
+        add     r1, r1, #COLUMN
+        add     r0, r0, r6
+        cmp     r1, r7
+        bne     gather_column
+        add     sp, sp, #GATHER_FRAME
+        pop     {r4-r11, pc}
+        .size   flota_nn_dsp_depthwise3_gather, . - flota_nn_dsp_depthwise3_gather

@@ -11,84 +11,69 @@
 /* Rows of the input, borders included, from band to band; what a band needs beyond them is the next one's first word. */
 #define BAND_ROWS (2 * TURNS)
 
-/* The packed rows of four channels from the bytes of two pixels, one below the other. */
-static inline void store_pair(uint32_t upper, uint32_t lower, uint32_t *to)
-{
-    const uint32_t even = dsp_sxtb16(upper), odd = dsp_sxtb16_odd(upper);
-    const uint32_t even_below = dsp_sxtb16(lower), odd_below = dsp_sxtb16_odd(lower);
+static int32_t smaller(int32_t a, int32_t b) { return a < b ? a : b; }
 
-    to[0 * CHANNEL] = dsp_pack_low(even, even_below);
-    to[1 * CHANNEL] = dsp_pack_low(odd, odd_below);
-    to[2 * CHANNEL] = dsp_pack_high(even, even_below);
-    to[3 * CHANNEL] = dsp_pack_high(odd, odd_below);
+/* What a column of a band of `words` words consists of; all but where it comes from and goes to. */
+static flota_nn_dsp_depthwise3_gather_t plan_gather(const flota_nn_dsp_depthwise3_t *c, int32_t band, int32_t words)
+{
+    const int32_t kept = band != 0;
+    const int32_t first = band * BAND_ROWS - c->row_pad + 2 * kept;
+    const int32_t above = first < 0;
+    const int32_t left = words - kept - above;
+    const int32_t rows = c->rows - first - 2 * above;
+    const int32_t pairs = rows > 0 ? smaller(rows / 2, left) : 0;
+    const int32_t below = pairs < left && rows > 0 && rows % 2 != 0;
+
+    return (flota_nn_dsp_depthwise3_gather_t){
+        .row_step = c->row_step,
+        .zeros = 0x00010001u * (uint16_t)c->zero,
+        .pairs = pairs,
+        .edges = kept | above << 1 | below << 2,
+        .words = words,
+        .column_step = c->column_step,
+    };
 }
 
-/* `used` channels of the pixel in `row`, or the zero point where there is no such row. */
-static uint32_t edge_pixel(const flota_nn_dsp_depthwise3_t *c, const int8_t *column, int32_t row, int32_t used)
+/* flota_nn_dsp_depthwise3_gather for less than four channels; what the planes of the others hold does not matter. */
+static void gather_few(const flota_nn_dsp_depthwise3_gather_t *g, int32_t used)
 {
-    uint32_t word = 0x01010101u * (uint8_t)c->zero;
+    const int32_t kept = g->edges & FLOTA_NN_DSP_DEPTHWISE3_KEPT ? 1 : 0;
+    const int32_t begin = g->edges & FLOTA_NN_DSP_DEPTHWISE3_ABOVE ? 1 : 0;
+    const int32_t rows = begin + 2 * g->pairs + (g->edges & FLOTA_NN_DSP_DEPTHWISE3_BELOW ? 1 : 0);
+    const int8_t *from = g->from;
 
-    if (row >= 0 && row < c->rows) {
-        memcpy(&word, column + row * c->row_step, (size_t)used);
-    }
-    return word;
-}
+    for (uint32_t *to = g->to; to != g->to_end; to += COLUMN) {
+        for (int32_t c = 0; c < used; c++) {
+            uint32_t *plane = to + c * CHANNEL;
 
-static void gather_edge(const flota_nn_dsp_depthwise3_t *c, const int8_t *column, int32_t row, int32_t used,
-                        uint32_t *to)
-{
-    store_pair(edge_pixel(c, column, row, used), edge_pixel(c, column, row + 1, used), to);
-}
+            if (kept) {
+                plane[0] = plane[TURNS];
+            }
+            for (int32_t i = 2 * kept; i < 2 * g->words; i++) {
+                const int32_t row = i - 2 * kept - begin;
+                const uint32_t value = row < 0 || row >= rows ? g->zeros : (uint32_t)(int32_t)from[row * g->row_step + c];
 
-/* Fills `count` words of each channel of one column, from `row` on, which may lie above the image. */
-static void gather_column(const flota_nn_dsp_depthwise3_t *c, const int8_t *column, int32_t row, int32_t count,
-                          int32_t used, uint32_t *to)
-{
-    const uint32_t *const end = to + count;
-    const int32_t step = c->row_step;
-
-    while (to != end && (row < 0 || used < 4)) {
-        gather_edge(c, column, row, used, to++);
-        row += 2;
-    }
-    if (to != end) {
-        const int32_t inside = (c->rows - row) / 2 < end - to ? (c->rows - row) / 2 : (int32_t)(end - to);
-        const uint32_t *const inside_end = to + (inside > 0 ? inside : 0);
-        const int8_t *from = column + row * step;
-
-        row += 2 * (int32_t)(inside_end - to);
-        while (to != inside_end) {
-            store_pair(dsp_load32(from), dsp_load32(from + step), to++);
-            from += 2 * step;
+                plane[i / 2] = i % 2 == 0 ? value & 0xffffu : plane[i / 2] | value << 16;
+            }
         }
-    }
-    while (to != end) {
-        gather_edge(c, column, row, used, to++);
-        row += 2;
+        from += g->column_step;
     }
 }
 
-/* Brings `used` channels from `channel` on of the rows that `turns` turns of band `band` need into the planes. */
+/* Brings `used` channels from `channel` on of the rows of band `band` into the planes, `words` words of a column. */
 static void gather_band(const flota_nn_dsp_depthwise3_t *c, const int8_t *channel, int32_t band, int32_t words,
                         int32_t used, uint32_t *planes)
 {
-    const int32_t row = band * BAND_ROWS - c->row_pad;
-    uint32_t *to = planes + c->column_pad * COLUMN;
-    const int32_t past = (c->out_columns - 1) * c->stride + 3 - c->column_pad;
-    const int32_t columns = past < c->columns ? past : c->columns;
+    const int32_t seen = (c->out_columns - 1) * c->stride + 3 - c->column_pad;
+    flota_nn_dsp_depthwise3_gather_t gather = plan_gather(c, band, words);
 
-    for (int32_t x = 0; x < columns; x++) {
-        if (band == 0) {
-            gather_column(c, channel, row, words, used, to);
-        } else {
-            /* The output of the band before may lie where these rows came from. */
-            for (int32_t i = 0; i < 4; i++) {
-                to[i * CHANNEL] = to[i * CHANNEL + TURNS];
-            }
-            gather_column(c, channel, row + 2, words - 1, used, to + 1);
-        }
-        channel += c->column_step;
-        to += COLUMN;
+    gather.from = channel + (band == 0 ? 0 : band * BAND_ROWS - c->row_pad + 2) * c->row_step;
+    gather.to = planes + c->column_pad * COLUMN;
+    gather.to_end = gather.to + smaller(seen, c->columns) * COLUMN;
+    if (used == 4) {
+        flota_nn_dsp_depthwise3_gather(&gather);
+    } else {
+        gather_few(&gather, used);
     }
 }
 

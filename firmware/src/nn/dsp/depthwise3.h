@@ -36,6 +36,25 @@ typedef struct {
     int8_t *out;           /* first output of the first channel */
 } flota_nn_dsp_depthwise3_job_t;
 
+/* One band of rows of four channels of an image, to be brought into planes. */
+typedef struct {
+    const int8_t *from; /* first channel of the first row that is read, in the first column */
+    uint32_t *to;       /* word 0 of the first channel and column */
+    int32_t row_step;   /* bytes */
+    uint32_t zeros;     /* the zero point as packed halfwords */
+    int32_t pairs;      /* words whose two rows are both read */
+    int32_t edges;      /* words around these, below */
+    int32_t words;      /* in all; what `pairs` and `edges` leave is filled with zero points */
+    int32_t column_step;
+    const uint32_t *to_end; /* word 0 of the column after the last */
+} flota_nn_dsp_depthwise3_gather_t;
+
+#define FLOTA_NN_DSP_DEPTHWISE3_KEPT 1  /* word 0 is a copy of the last one: the band before read its rows */
+#define FLOTA_NN_DSP_DEPTHWISE3_ABOVE 2 /* then a word of a zero point and the first row */
+#define FLOTA_NN_DSP_DEPTHWISE3_BELOW 4 /* after the pairs, a word of the last row and a zero point */
+
+void flota_nn_dsp_depthwise3_gather(const flota_nn_dsp_depthwise3_gather_t *gather);
+
 void flota_nn_dsp_depthwise3_s1(const flota_nn_dsp_depthwise3_job_t *job);
 void flota_nn_dsp_depthwise3_s2(const flota_nn_dsp_depthwise3_job_t *job);
 

@@ -66,6 +66,58 @@ static void run(const flota_nn_dsp_depthwise3_job_t *job, int32_t stride)
     }
 }
 
+/* The words of four channels from two pixels, one below the other, as packed halfwords of channels 0, 2 and 1, 3. */
+static void store_pair(uint32_t even, uint32_t odd, uint32_t even_below, uint32_t odd_below, uint32_t *to)
+{
+    to[0 * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL] = dsp_pack_low(even, even_below);
+    to[1 * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL] = dsp_pack_low(odd, odd_below);
+    to[2 * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL] = dsp_pack_high(even, even_below);
+    to[3 * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL] = dsp_pack_high(odd, odd_below);
+}
+
+static void gather_column(const flota_nn_dsp_depthwise3_gather_t *g, const int8_t *from, uint32_t *to)
+{
+    const uint32_t *const end = to + g->words, zeros = g->zeros;
+
+    if (g->edges & FLOTA_NN_DSP_DEPTHWISE3_KEPT) {
+        for (int32_t i = 0; i < 4; i++) {
+            to[i * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL] =
+                to[i * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL + FLOTA_NN_DSP_DEPTHWISE3_TURNS];
+        }
+        to++;
+    }
+    if (g->edges & FLOTA_NN_DSP_DEPTHWISE3_ABOVE) {
+        const uint32_t pixel = dsp_load32(from);
+
+        store_pair(zeros, zeros, dsp_sxtb16(pixel), dsp_sxtb16_odd(pixel), to++);
+        from += g->row_step;
+    }
+    for (int32_t i = 0; i < g->pairs; i++) {
+        const uint32_t upper = dsp_load32(from), lower = dsp_load32(from + g->row_step);
+
+        store_pair(dsp_sxtb16(upper), dsp_sxtb16_odd(upper), dsp_sxtb16(lower), dsp_sxtb16_odd(lower), to++);
+        from += 2 * g->row_step;
+    }
+    if (g->edges & FLOTA_NN_DSP_DEPTHWISE3_BELOW) {
+        const uint32_t pixel = dsp_load32(from);
+
+        store_pair(dsp_sxtb16(pixel), dsp_sxtb16_odd(pixel), zeros, zeros, to++);
+    }
+    while (to != end) {
+        store_pair(zeros, zeros, zeros, zeros, to++);
+    }
+}
+
+void flota_nn_dsp_depthwise3_gather(const flota_nn_dsp_depthwise3_gather_t *gather)
+{
+    const int8_t *from = gather->from;
+
+    for (uint32_t *to = gather->to; to != gather->to_end; to += FLOTA_NN_DSP_DEPTHWISE3_COLUMN) {
+        gather_column(gather, from, to);
+        from += gather->column_step;
+    }
+}
+
 void flota_nn_dsp_depthwise3_s1(const flota_nn_dsp_depthwise3_job_t *job) { run(job, 1); }
 
 void flota_nn_dsp_depthwise3_s2(const flota_nn_dsp_depthwise3_job_t *job) { run(job, 2); }
