@@ -39,6 +39,7 @@ class Quant:
 class Tensor:
     """A value: a constant (``data`` holds its bytes), a graph input, or the result of one operator.
 
+    ``variable`` says that the file lets an operator keep its state here; the reader turns it into a ``State``.
     ``alias_of`` names the tensor whose bytes this one shares (a reshape); only passes set it.
     """
 
@@ -48,6 +49,7 @@ class Tensor:
     quant: Quant | None
     data: bytes | None = None
     alias_of: int | None = None
+    variable: bool = False
     open_shape: bool = False
     """The file leaves sizes open and ``shape`` holds ones for them; only while the file is read."""
 

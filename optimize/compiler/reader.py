@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from optimize.compiler import schema
 from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table, root_table
 from optimize.compiler.folding import fold
-from optimize.compiler.ir import Graph, Op, Quant, Tensor
+from optimize.compiler.ir import Graph, Op, Opaque, Quant, Tensor
 from optimize.compiler.operators import RULES, read_payload
+from optimize.compiler.recurrent import RECURRENT, adopt_variable_tensors, read_recurrent
 from optimize.compiler.subgraphs import called_once, refuse_other_subgraphs
 from optimize.compiler.variables import VARIABLE_OPERATORS, read_variable_op, resolve_variables
 from optimize.errors import InvalidModel
@@ -58,7 +59,7 @@ def read_tflite(model: bytes) -> Graph:
     main = _read_subgraph(subgraphs[0], constants, codes)
     once = {index: _read_subgraph(subgraphs[index], constants, codes) for index in called_once(main, len(subgraphs))}
     refuse_other_subgraphs(main, len(subgraphs) - 1 - len(once))
-    return resolve_variables(main, once)
+    return adopt_variable_tensors(resolve_variables(main, once))
 
 
 def _read_subgraph(subgraph: Table, constants: _Constants, codes: tuple[str, ...]) -> Graph:
@@ -108,8 +109,8 @@ class _Constants:
         code = table.u8(schema.Tensor.TYPE)
         if code >= len(schema.TYPE_NAMES):
             raise InvalidModel(f"{label}: type code {code} is not in the schema", hint=TRUNCATED_HINT)
-        if table.has(schema.Tensor.SPARSITY) or table.flag(schema.Tensor.IS_VARIABLE):
-            raise InvalidModel(f"{label}: sparse and variable tensors are not supported", hint="export it dense")
+        if table.has(schema.Tensor.SPARSITY):
+            raise InvalidModel(f"{label}: sparse tensors are not supported", hint="export it dense")
         dtype = schema.TYPE_NAMES[code]
         shape, is_open = _read_shape(table, label, is_input)
         size = math.prod(shape) * schema.TYPE_BYTES.get(dtype, 1)
@@ -120,7 +121,8 @@ class _Constants:
             )
         data = self._constant(table, label, size) if dtype in schema.TYPE_BYTES else None
         is_open = is_open and not is_input and data is None
-        return Tensor(name, shape, dtype.lower(), self._quant(table, label), data, open_shape=is_open)
+        quant, variable = self._quant(table, label), table.flag(schema.Tensor.IS_VARIABLE)
+        return Tensor(name, shape, dtype.lower(), quant, data, open_shape=is_open, variable=variable)
 
     def _quant(self, table: Table, label: str) -> Quant | None:
         """Quantization parameters; a small file may point to one long vector from thousands of tensors."""
@@ -228,6 +230,9 @@ def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: list[
     if codes[code] in VARIABLE_OPERATORS:
         variable_op = read_variable_op(codes[code], label, table, len(inputs), len(outputs))
         return Op(position, codes[code], variable_op, inputs, outputs)
+    if codes[code] in RECURRENT:
+        places = table.i32s(schema.Operator.INPUTS, limit=LIMITS.operands, what=f"inputs of {label}")
+        return read_recurrent(Op(position, codes[code], Opaque("", ""), inputs, outputs), table, places)
     operands = tuple(tensors[i] for i in inputs), tuple(tensors[i] for i in outputs)
     payload, places, settled = read_payload(codes[code], label, table, *operands)
     for place, shape in settled.items():

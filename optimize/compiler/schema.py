@@ -297,3 +297,28 @@ class CallOnceOptions(IntEnum):
     """Field numbers of the table ``CallOnceOptions``."""
 
     INIT_SUBGRAPH_INDEX = 0
+
+
+SVDF_OPTIONS, LSTM_OPTIONS = 6, 71
+"""Numbers of two tables in the union ``BuiltinOptions``."""
+
+
+class SVDFOptions(IntEnum):
+    """Field numbers of the table ``SVDFOptions``."""
+
+    RANK = 0
+
+
+class UnidirectionalSequenceLSTMOptions(IntEnum):
+    """Field numbers of the table ``UnidirectionalSequenceLSTMOptions``."""
+
+    FUSED_ACTIVATION_FUNCTION = 0
+    CELL_CLIP = 1
+    TIME_MAJOR = 3
+
+
+class BatchMatMulOptions(IntEnum):
+    """Field numbers of the table ``BatchMatMulOptions``."""
+
+    ADJ_X = 0
+    ADJ_Y = 1

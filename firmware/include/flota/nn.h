@@ -228,6 +228,72 @@ void flota_nn_arg_min_s8(int32_t outer, int32_t count, int32_t inner, const int8
 void flota_nn_l2_normalization_s8(int32_t rows, int32_t depth, int32_t input_offset, const int8_t *input,
                                   int8_t *output);
 
+/* Singular value decomposition filter: every filter looks at the input once (feature weights) and at what it saw in the
+ * last `memory` invocations (time weights); `rank` filters in a row make one unit. */
+typedef struct {
+    int32_t batches, in_features, filters, rank, memory;
+    int32_t input_offset;
+    int32_t feature_multiplier, feature_shift; /* products with the input to steps of the state */
+    int32_t state_zero_point;
+    int32_t multiplier, shift; /* sums over time to steps of the output */
+    int32_t output_offset;
+    const int8_t *feature_weights; /* [filter][in feature] */
+    const void *time_weights;      /* [filter][memory], of the state's type */
+    const int32_t *bias;           /* [unit], or NULL */
+} flota_nn_svdf_t;
+
+/* `state`, [batch][filter][memory] with the newest last, is brought up to date. */
+void flota_nn_svdf_s8_s16(const flota_nn_svdf_t *svdf, const int8_t *input, int16_t *state, int8_t *output);
+void flota_nn_svdf_s8_s8(const flota_nn_svdf_t *svdf, const int8_t *input, int8_t *state, int8_t *output);
+
+/* x * multiplier * 2^(shift - 31) */
+typedef struct {
+    int32_t multiplier, shift;
+} flota_nn_factor_t;
+
+/* The weights of one gate; the factors bring products to Q3.12. */
+typedef struct {
+    int32_t input_multiplier, input_shift;
+    int32_t recurrent_multiplier, recurrent_shift;
+    const int8_t *input_weights;     /* [unit][in feature] */
+    const int8_t *recurrent_weights; /* [unit][unit] */
+    const int32_t *bias;             /* [unit] */
+} flota_nn_lstm_gate_t;
+
+/* Long short-term memory over a sequence, the cell state in 16 bits with a scale that is a power of two. */
+typedef struct {
+    int32_t batches, steps, in_features, units;
+    int32_t batch_rows, step_rows; /* rows of the input from one batch, or step, to the next */
+    int32_t input_offset;
+    int32_t hidden_offset; /* -zero point of the hidden state, which the output shares */
+    flota_nn_lstm_gate_t input_gate, forget_gate, cell_gate, output_gate;
+    flota_nn_factor_t forget; /* forget gate (Q0.15) times cell, to steps of the cell */
+    flota_nn_factor_t update; /* input gate times candidate (both Q0.15), to steps of the cell */
+    flota_nn_factor_t output; /* tanh of the cell times output gate (both Q0.15), to steps of the hidden state */
+    int32_t cell_multiplier, cell_shift; /* argument of tanh: (cell * multiplier + rounding) >> shift */
+    int32_t cell_clip;                   /* bound of the cell state; 0: none */
+} flota_nn_lstm_t;
+
+/* `hidden` and `cell`, [batch][unit], are brought up to date. */
+void flota_nn_lstm_s8_s16(const flota_nn_lstm_t *lstm, const int8_t *input, int8_t *hidden, int16_t *cell,
+                          int8_t *output);
+
+/* Products of matrices over up to three batch axes. All strides are in elements; those of a batch axis are 0 where an
+ * operand is repeated. */
+typedef struct {
+    int32_t batch[3];
+    int32_t left_batch[3], right_batch[3];
+    int32_t rows, columns, depth;
+    int32_t left_row, left_step;       /* to the next row, to the next element of the sum */
+    int32_t right_column, right_step;
+    int32_t left_offset, right_offset; /* -zero points */
+    int32_t multiplier, shift;
+    int32_t output_offset;
+} flota_nn_batch_matmul_t;
+
+void flota_nn_batch_matmul_s8(const flota_nn_batch_matmul_t *op, const int8_t *left, const int8_t *right,
+                              int8_t *output);
+
 #ifdef __cplusplus
 }
 #endif

@@ -12,6 +12,7 @@ from optimize.compiler.ir import Opaque, SourcePayload, Tensor
 from optimize.compiler.operators import (
     elementwise,
     movement,
+    products,
     rearranging,
     reduction,
     shaping,
@@ -65,6 +66,7 @@ def _way_out(name: str) -> str:
 FAMILIES = (
     elementwise,
     movement,
+    products,
     rearranging,
     reduction,
     shaping,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from optimize.compiler.ir import Graph, Op, Tensor
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall
 from optimize.compiler.kernels_image import TransposeConvCall
+from optimize.compiler.kernels_recurrent import LstmCall, SvdfCall
 from optimize.compiler.lowering import LOWERINGS
 
 
@@ -24,6 +25,8 @@ def _lower_op(graph: Graph, op: Op) -> Op:
     inputs = tuple(_with_data(graph, index) for index in op.inputs)
     call = LOWERINGS[type(op.payload)](op, inputs, graph.tensors[op.outputs[0]])
     inputs_left = op.inputs[:1] if isinstance(call, HOLD_THEIR_CONSTANTS) else op.inputs
+    if isinstance(call, SvdfCall | LstmCall):
+        inputs_left = tuple(index for index, tensor in zip(op.inputs, inputs, strict=True) if tensor.data is None)
     return replace(op, payload=call, inputs=inputs_left)
 
 

@@ -21,6 +21,7 @@ from optimize.compiler.ir import (
     TransposeConv,
     Unary,
 )
+from optimize.compiler.recurrent import Lstm, Svdf
 from optimize.compiler.state import Copy
 from optimize.errors import UnsupportedOperator
 
@@ -68,6 +69,10 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (("int8", "uint8"),), ("int8", "uint8")
     if isinstance(payload, ArgPick):
         return (("int8",),), ("int32",)
+    if isinstance(payload, Svdf):
+        return (("int8",), ("int8",), ("int8", "int16"), ("int8", "int16"), ("int32",)), ("int8", "int16")
+    if isinstance(payload, Lstm):
+        return (*[("int8",)] * 9, *[("int32",)] * 4, ("int8",), ("int16",)), ("int8", "int16")
     if isinstance(payload, Conv2D | DepthwiseConv2D | FullyConnected | TransposeConv):
         return (("int8",), ("int8",), ("int32",)), ("int8",)
     if isinstance(payload, Known | Cast):
