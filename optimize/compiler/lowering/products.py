@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimize.compiler.batch_matmul import BatchMatMul, batch_axes, matrix
-from optimize.compiler.fixed_point import INT32_MAX, float32
+from optimize.compiler.fixed_point import INT32_MAX
 from optimize.compiler.geometry import contiguous_strides
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels_recurrent import BatchMatMulCall
@@ -34,7 +34,7 @@ def _batch_matmul(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> BatchMa
         right_strides=(right.shape[-1], 1) if op.payload.adjoint[1] else (1, right.shape[-1]),
         left_offset=-left_zero,
         right_offset=-right_zero,
-        factor=factor_of(op, float32(left_scale * right_scale) / out_scale),
+        factor=factor_of(op, left_scale * right_scale / out_scale),
         output_offset=out_zero,
     )
 

@@ -1,7 +1,7 @@
 """Lowering of SVDF and LSTM.
 
-Their factors are computed as the Prepare functions of svdf_common.cc and lstm_eval_common.cc do, products of scales in
-float32.
+Their factors are those of the Prepare functions in svdf_common.cc and lstm_eval_common.cc, in double throughout: with
+products of scales rounded to float32, one output in 1,000 of an LSTM is another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from optimize.compiler.fixed_point import INT32_MAX, float32, round_half_away
+from optimize.compiler.fixed_point import INT32_MAX, round_half_away
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels_recurrent import Factor, LstmCall, LstmGate, SvdfCall
 from optimize.compiler.lowering.common import SCALE_HINT, constant_of, factor_of, quant_of
@@ -40,9 +40,9 @@ def _svdf(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> SvdfCall:
         rank=op.payload.rank,
         memory=inputs[2].shape[1],
         input_offset=-in_zero,
-        feature_factor=factor_of(op, float32(float32(in_scale * feature_scale) / state_scale)),
+        feature_factor=factor_of(op, in_scale * feature_scale / state_scale),
         state_zero_point=state_zero,
-        factor=factor_of(op, float32(float32(state_scale * time_scale) / out_scale)),
+        factor=factor_of(op, state_scale * time_scale / out_scale),
         output_offset=out_zero,
         feature_weights=feature_weights,
         time_weights=constant_of(op, inputs[2], "time weights"),
@@ -94,7 +94,7 @@ def _gate(op: Op, inputs: tuple[Tensor, ...], gate: int) -> LstmGate:
 
 
 def _gate_factor(op: Op, scale: float, weight_scale: float) -> Factor:
-    return factor_of(op, float32(scale * weight_scale) / GATE_SCALE)
+    return factor_of(op, scale * weight_scale / GATE_SCALE)
 
 
 def _cell_argument(op: Op, scale: float) -> Factor:

@@ -101,6 +101,9 @@ def test_the_declared_names_are_the_schemas() -> None:
         (schema.ConcatenationOptions, ("ConcatenationOptions",)),
         (schema.VarHandleOptions, ("VarHandleOptions",)),
         (schema.CallOnceOptions, ("CallOnceOptions",)),
+        (schema.UnidirectionalSequenceLSTMOptions, ("UnidirectionalSequenceLSTMOptions",)),
+        (schema.SVDFOptions, ("SVDFOptions",)),
+        (schema.BatchMatMulOptions, ("BatchMatMulOptions",)),
         *(
             (getattr(schema, name), (name,))
             for name in (
@@ -138,10 +141,17 @@ def test_options_types_are_the_schemas() -> None:
 
     unions = {v: k for k, v in vars(s.BuiltinOptions).items() if not k.startswith("_")}
     expected = {"AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions", "CONV_2D": "Conv2DOptions"}
-    expected |= {"L2_NORMALIZATION": "L2NormOptions"}
+    expected |= {"L2_NORMALIZATION": "L2NormOptions", "BATCH_MATMUL": "BatchMatMulOptions"}
     expected |= dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"), "ReducerOptions")
     for name, rule in RULES.items():
         if rule.options_type:
             default = "".join(w.capitalize() for w in name.replace("_2D", "").split("_")) + "Options"
             wanted = expected.get(name, "DepthwiseConv2DOptions" if name.startswith("DEPTHWISE") else default)
             assert unions[rule.options_type] == wanted
+
+
+def test_options_types_read_by_hand_are_the_schemas() -> None:
+    assert s.BuiltinOptions.VarHandleOptions == schema.VAR_HANDLE_OPTIONS
+    assert s.BuiltinOptions.CallOnceOptions == schema.CALL_ONCE_OPTIONS
+    assert s.BuiltinOptions.SVDFOptions == schema.SVDF_OPTIONS
+    assert s.BuiltinOptions.UnidirectionalSequenceLSTMOptions == schema.LSTM_OPTIONS
