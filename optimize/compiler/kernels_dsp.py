@@ -9,6 +9,7 @@ from optimize.compiler.kernels import Image, Kernel, Window
 from optimize.compiler.leads import streaming_lead
 
 WORD_BYTES = 4
+PANEL_SOURCE = "src/nn/dsp/panel.c"
 FACTORS_BYTES = 20
 """sizeof(flota_nn_dsp_factors_t)"""
 
@@ -72,6 +73,8 @@ class DspConvCall(Kernel):
     input: Image
     output: Image
     window: Window
+    output_steps: tuple[int, int, int]
+    """Bytes from one output pixel, row and image to the next."""
     run_bytes: int
     runs_per_row: int
     input_zero: int
@@ -80,7 +83,7 @@ class DspConvCall(Kernel):
     @property
     def sources(self) -> tuple[str, ...]:
         """The kernel and its matrix product."""
-        return (self.SOURCE, self.gemm.source)
+        return (self.SOURCE, PANEL_SOURCE, self.gemm.source)
 
     @property
     def constant_bytes(self) -> int:
@@ -98,6 +101,33 @@ class DspConvCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
+class DspTransposeConvCall(Kernel):
+    """A transposed convolution as one convolution for each phase of its stride: (offset of its first output, it).
+
+    Every ``stride``-th output row and column sees the same taps, at distances of one input pixel.
+    """
+
+    SOURCE: ClassVar[str] = DspConvCall.SOURCE
+    HEADER: ClassVar[str] = "flota/nn_dsp.h"
+    phases: tuple[tuple[int, DspConvCall], ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kernel and its matrix products."""
+        return tuple(sorted({source for _, conv in self.phases for source in conv.sources}))
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return sum(conv.constant_bytes for _, conv in self.phases)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """As nn_dsp.h asks."""
+        return max(conv.scratch_bytes for _, conv in self.phases)
+
+
+@dataclass(frozen=True, slots=True)
 class DspPointwiseCall(Kernel):
     """A 1x1 convolution with stride 1 over all pixels of the batch."""
 
@@ -111,7 +141,7 @@ class DspPointwiseCall(Kernel):
     @property
     def sources(self) -> tuple[str, ...]:
         """The kernel and its matrix product."""
-        return (self.SOURCE, self.gemm.source)
+        return (self.SOURCE, PANEL_SOURCE, self.gemm.source)
 
     @property
     def constant_bytes(self) -> int:

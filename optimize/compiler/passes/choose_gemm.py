@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 
 from optimize.compiler.dsp_packing import Array, pack_once, pack_twice, pack_wide, run_order
-from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Kernel, Window
-from optimize.compiler.kernels_dsp import DspConvCall, DspFullyConnectedCall, DspPointwiseCall, Gemm
+from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Image, Kernel, Window
+from optimize.compiler.kernels_dsp import (
+    DspConvCall,
+    DspFullyConnectedCall,
+    DspPointwiseCall,
+    DspTransposeConvCall,
+    Gemm,
+)
+from optimize.compiler.kernels_image import TransposeConvCall
+
+Weights = np.ndarray[Any, np.dtype[np.int8]]
 
 
 def choose_conv(call: ConvCall) -> Kernel | None:
@@ -60,22 +72,82 @@ def _as_pointwise(call: ConvCall) -> Kernel:
     return DspPointwiseCall(pixels, channels, call.output.channels, gemm)
 
 
-def _as_panels(call: ConvCall) -> Kernel:
+def _as_panels(call: ConvCall) -> DspConvCall:
     height, width = call.window.size
     dense = call.window.dilation[1] == 1 or width == 1
     run = width * call.input.channels if dense else call.input.channels
     runs = height * width * call.input.channels // run
     within = run_order(run)
     order = [start * run + place if place >= 0 else -1 for start in range(runs) for place in within]
+    row = call.output.width * call.output.channels
     return DspConvCall(
         input=call.input,
         output=call.output,
         window=call.window,
+        output_steps=(call.output.channels, row, call.output.height * row),
         run_bytes=run,
         runs_per_row=1 if dense else width,
         input_zero=-call.input_offset,
         gemm=_packed(call, order),
     )
+
+
+def choose_transpose_conv(call: TransposeConvCall) -> Kernel:
+    """One convolution for each phase of the stride."""
+    shape = (call.output.channels, *call.window.size, call.input.channels)
+    weights = np.frombuffer(call.weights, np.int8).reshape(shape)
+    rows, columns = (_phases(call, axis) for axis in range(2))
+    phases = tuple(_phase(call, weights, row, column) for row in rows for column in columns)
+    return DspTransposeConvCall(phases)
+
+
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    """Outputs ``start``, ``start + stride``… of one axis: ``count`` of them, which see ``taps``, ``pad`` in front."""
+
+    start: int
+    count: int
+    taps: list[int]
+    pad: int
+
+
+def _phases(call: TransposeConvCall, axis: int) -> list[_Phase]:
+    """Output o meets input (o + pad - tap) / stride where that is whole: of one phase every ``stride``-th tap."""
+    stride, size, pad = call.window.stride[axis], call.window.size[axis], call.window.pad[axis]
+    extent = (call.output.height, call.output.width)[axis]
+    found = []
+    for start in range(min(stride, extent)):
+        first = (start + pad) % stride
+        taps = list(range(first, size, stride))[::-1]
+        ahead = (start + pad - first) // stride
+        found.append(_Phase(start, -(-(extent - start) // stride), taps, len(taps) - 1 - ahead))
+    return found
+
+
+def _phase(
+    call: TransposeConvCall, weights: np.ndarray[Any, Any], row: _Phase, column: _Phase
+) -> tuple[int, DspConvCall]:
+    """(offset of its first output, its convolution). A phase without taps has one of zeros: it gives the bias."""
+    taps = weights[:, row.taps][:, :, column.taps]
+    pads = (row.pad, column.pad)
+    if not taps.size:
+        taps, pads = np.zeros((len(weights), 1, 1, call.input.channels), np.int8), (0, 0)
+    channels = call.output.channels
+    conv = _as_panels(
+        ConvCall(
+            input=call.input,
+            output=Image(call.output.batches, row.count, column.count, channels),
+            window=Window((taps.shape[1], taps.shape[2]), (1, 1), (1, 1), pads),
+            group_channels=call.input.channels,
+            input_offset=call.input_offset,
+            requantize=call.requantize,
+            weights=np.ascontiguousarray(taps).tobytes(),
+            bias=call.bias,
+        )
+    )
+    (stride_y, stride_x), line = call.window.stride, call.output.width * channels
+    steps = (stride_x * channels, stride_y * line, call.output.height * line)
+    return row.start * line + column.start * channels, replace(conv, output_steps=steps)
 
 
 def choose_fully_connected(call: FullyConnectedCall) -> Kernel:

@@ -10,18 +10,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from optimize.compiler.ir import Graph, Op
+from optimize.compiler.ir import Graph, Op, Payload
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Kernel
+from optimize.compiler.kernels_image import TransposeConvCall
 from optimize.compiler.passes.choose_depthwise import choose_depthwise
-from optimize.compiler.passes.choose_gemm import choose_conv, choose_fully_connected
+from optimize.compiler.passes.choose_gemm import choose_conv, choose_fully_connected, choose_transpose_conv
+
+
+NEGLIGIBLE = 1 / 1000
+"""A fully connected layer with less of the model's products stays portable: its fast kernel is 700 bytes of code more."""
 
 
 def select_dsp(graph: Graph) -> Graph:
     """Replace each kernel call by the first faster one that takes it."""
-    return graph.with_ops(tuple(_select(op) for op in graph.ops))
+    negligible = NEGLIGIBLE * sum(_products(op.payload) for op in graph.ops)
+    return graph.with_ops(tuple(_select(op, negligible) for op in graph.ops))
 
 
-def _select(op: Op) -> Op:
+def _select(op: Op, negligible: float) -> Op:
+    if isinstance(op.payload, FullyConnectedCall) and _products(op.payload) < negligible:
+        return op
     for choice in CHOICES.get(type(op.payload), ()):
         faster = choice(op.payload)
         if faster is not None:
@@ -29,9 +37,19 @@ def _select(op: Op) -> Op:
     return op
 
 
+def _products(call: Payload) -> int:
+    """Multiplications of a weight and an input."""
+    if isinstance(call, FullyConnectedCall):
+        return call.batches * len(call.weights)
+    if isinstance(call, ConvCall | DepthwiseCall):
+        return call.output.elements * len(call.weights) // call.output.channels
+    return 0
+
+
 CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
     ConvCall: (choose_conv,),
     DepthwiseCall: (choose_depthwise,),
     FullyConnectedCall: (choose_fully_connected,),
+    TransposeConvCall: (choose_transpose_conv,),
 }
 """Portable call -> what may replace it, best first."""

@@ -16,14 +16,14 @@ static uint32_t *append_edge(const flota_nn_dsp_conv_t *c, const int8_t *row, in
 
     if ((channels & 3) == 0) {
         /* Whole quads lie on either side of the edge. */
-        to = panel_fill(c->zero, (first - begin) >> 1, to);
-        to = panel_append(row + first, last - first, to);
-        return panel_fill(c->zero, (end - last) >> 1, to);
+        to = flota_nn_dsp_panel_fill(c->zero, (first - begin) >> 1, to);
+        to = flota_nn_dsp_panel_append(row + first, last - first, to);
+        return flota_nn_dsp_panel_fill(c->zero, (end - last) >> 1, to);
     }
     for (int32_t place = begin; place < end; place++) {
         run[place - begin] = place >= 0 && place < width ? row[place] : c->zero;
     }
-    return panel_append(run, c->run_bytes, to);
+    return flota_nn_dsp_panel_append(run, c->run_bytes, to);
 }
 
 /* Fills one column of the panel with what a window sees that may leave the image. */
@@ -38,12 +38,15 @@ static void fill_column(const flota_nn_dsp_conv_t *c, const int8_t *image, corne
 
         for (int32_t kx = 0; kx < c->runs_per_row; kx++) {
             if (y < 0 || y >= c->input.height || x + columns <= 0 || x >= c->input.width) {
-                to = panel_fill(c->zero, (c->run_bytes + 1) >> 1, to);
+                to = flota_nn_dsp_panel_fill(c->zero, (c->run_bytes + 1) >> 1, to);
             } else {
                 const int8_t *row = image + y * c->input.width * channels;
 
-                to = x < 0 || x + columns > c->input.width ? append_edge(c, row, x, run, to)
-                                                           : panel_append(row + x * channels, c->run_bytes, to);
+                if (x < 0 || x + columns > c->input.width) {
+                    to = append_edge(c, row, x, run, to);
+                } else {
+                    to = flota_nn_dsp_panel_append(row + x * channels, c->run_bytes, to);
+                }
             }
             x += w->dilation_x;
         }
@@ -62,7 +65,7 @@ static void fill_inside(const flota_nn_dsp_conv_t *c, const int8_t *image, corne
         const int8_t *from = row;
 
         for (int32_t kx = c->runs_per_row; kx != 0; kx--) {
-            to = panel_append_both(from, from + next_pixel, c->run_bytes, to);
+            to = flota_nn_dsp_panel_append_both(from, from + next_pixel, c->run_bytes, to);
             from += w->dilation_x * channels;
         }
         row += w->dilation_y * row_bytes;
@@ -85,6 +88,11 @@ static corner_t corner_of(const flota_nn_dsp_conv_t *c, int32_t oy, int32_t ox)
     return corner;
 }
 
+static int8_t *output_at(const flota_nn_dsp_conv_t *c, int8_t *output, int32_t oy, int32_t ox)
+{
+    return output + oy * c->row_bytes + ox * c->pixel_bytes;
+}
+
 void flota_nn_dsp_conv_s8(const flota_nn_dsp_conv_t *conv, const int8_t *input, int8_t *output, uint8_t *scratch)
 {
     uint32_t *const panel = (uint32_t *)(void *)scratch;
@@ -98,26 +106,36 @@ void flota_nn_dsp_conv_s8(const flota_nn_dsp_conv_t *conv, const int8_t *input, 
 
         for (int32_t left = conv->output.height * width; left > 0; left -= 2) {
             const corner_t first = corner_of(conv, oy, ox);
-            const int32_t two = left >= 2;
+            int8_t *const out0 = output_at(conv, output, oy, ox);
+            int8_t *out1 = unused;
 
-            if (two && ox + 1 < width && inside(conv, first, conv->window.stride_x)) {
+            if (left >= 2 && ox + 1 < width && inside(conv, first, conv->window.stride_x)) {
                 fill_inside(conv, input, first, panel);
+                out1 = out0 + conv->pixel_bytes;
+                ox += 2;
             } else {
-                /* The last pixel of an odd number is computed twice. */
-                const corner_t second = !two           ? first
-                                        : ox + 1 < width ? corner_of(conv, oy, ox + 1)
-                                                         : corner_of(conv, oy + 1, 0);
+                corner_t second = first;
 
+                /* The last pixel of an odd number is computed twice. */
+                if (left >= 2) {
+                    oy += ox + 1 == width;
+                    ox = ox + 1 == width ? 0 : ox + 1;
+                    second = corner_of(conv, oy, ox);
+                    out1 = output_at(conv, output, oy, ox);
+                    ox++;
+                }
                 fill_column(conv, input, first, run, panel);
                 fill_column(conv, input, second, run, panel + 1);
             }
-            conv->gemm.multiply(&conv->gemm, panel, output, two ? output + channels : unused);
-            clamp_values(&conv->gemm, output, two ? 2 * channels : channels);
-            output += two ? 2 * channels : channels;
-            for (ox += 2; ox >= width; ox -= width) {
+            conv->gemm.multiply(&conv->gemm, panel, out0, out1);
+            clamp_values(&conv->gemm, out0, channels);
+            clamp_values(&conv->gemm, out1, channels);
+            if (ox == width) {
+                ox = 0;
                 oy++;
             }
         }
         input += image;
+        output += conv->image_bytes;
     }
 }

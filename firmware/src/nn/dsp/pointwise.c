@@ -13,7 +13,7 @@ void flota_nn_dsp_pointwise_s8(const flota_nn_dsp_pointwise_t *conv, const int8_
         /* The last pixel of an odd number is computed twice. */
         const int32_t two = left >= 2;
 
-        panel_append_both(input, two ? input + in : input, in, panel);
+        flota_nn_dsp_panel_append_both(input, two ? input + in : input, in, panel);
         conv->gemm.multiply(&conv->gemm, panel, output, two ? output + out : unused);
         clamp_values(&conv->gemm, output, two ? 2 * out : out);
         input += 2 * in;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from optimize.compiler import kernels_dsp as dsp
@@ -32,19 +34,37 @@ def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str
     return (words, biases, factors), value
 
 
-def _conv(name: str, call: dsp.DspConvCall, operands: Operands) -> Code:
+def _conv_constants(name: str, call: dsp.DspConvCall) -> tuple[str, ...]:
     arrays, gemm = _gemm(name, call.gemm, PRODUCTS[call.gemm.product])
+    pixel, row, whole = call.output_steps
     fields: dict[str, str | int] = {
         "input": image_text(call.input),
         "output": image_text(call.output),
         "window": window_text(call.window),
+        "pixel_bytes": pixel,
+        "row_bytes": row,
+        "image_bytes": whole,
         "run_bytes": call.run_bytes,
         "runs_per_row": call.runs_per_row,
         "zero": call.input_zero,
         "gemm": gemm,
     }
-    parameters = struct_text("flota_nn_dsp_conv_t", name, fields)
-    return Code((*arrays, parameters), _call("flota_nn_dsp_conv_s8", name, operands))
+    return (*arrays, struct_text("flota_nn_dsp_conv_t", name, fields))
+
+
+def _conv(name: str, call: dsp.DspConvCall, operands: Operands) -> Code:
+    return Code(_conv_constants(name, call), _call("flota_nn_dsp_conv_s8", name, operands))
+
+
+def _transpose_conv(name: str, call: dsp.DspTransposeConvCall, operands: Operands) -> Code:
+    constants: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
+    for number, (offset, conv) in enumerate(call.phases):
+        phase = f"{name}_phase{number}"
+        constants += _conv_constants(phase, conv)
+        target = replace(operands, outputs=(f"{operands.outputs[0]} + {offset}",))
+        statements += _call("flota_nn_dsp_conv_s8", phase, target)
+    return Code(constants, statements)
 
 
 def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Code:
@@ -78,6 +98,7 @@ def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
 
 EMITTERS: dict[type, Emitter] = {
     dsp.DspConvCall: _conv,
+    dsp.DspTransposeConvCall: _transpose_conv,
     dsp.DspPointwiseCall: _pointwise,
     dsp.DspFullyConnectedCall: _fully_connected,
 }
