@@ -16,9 +16,8 @@ from optimize.compiler.kernels_image import TransposeConvCall
 from optimize.compiler.passes.choose_depthwise import choose_depthwise
 from optimize.compiler.passes.choose_gemm import choose_conv, choose_fully_connected, choose_transpose_conv
 
-
 NEGLIGIBLE = 1 / 1000
-"""A fully connected layer with less of the model's products stays portable: its fast kernel is 700 bytes of code more."""
+"""A fully connected layer with less of the products stays portable: its fast kernel has 700 more bytes of code."""
 
 
 def select_dsp(graph: Graph) -> Graph:
