@@ -68,11 +68,17 @@ def _step(graph: Graph, op: Op, macs: int, constants: dict[int, int]) -> StepFac
         position=op.position,
         operator=op.name,
         function=function_name(op),
-        kernel=str(PurePosixPath(call.sources[0].removeprefix("src/nn/")).with_suffix("")) if call else "",
+        kernel=_kernel_name(call),
         macs=macs,
         weight_bytes=read + (call.constant_bytes if call else 0),
         scratch_bytes=call.scratch_bytes if call else 0,
     )
+
+
+def _kernel_name(call: Kernel | None) -> str:
+    """The first source of a call, as in ``dsp/conv``; "" where nothing of ours runs (a copy is the C library's)."""
+    first = next(iter(call.sources), "") if call else ""
+    return str(PurePosixPath(first.removeprefix("src/nn/")).with_suffix("")) if first else ""
 
 
 def memory_of(graph: Graph, layout: Layout) -> tuple[MemoryBlock, ...]:

@@ -5,8 +5,8 @@
     python tests/optimize/compiler/fuzz_tflite_reader.py FILE...              once each
 
 atheris is not in the lock file, as it has wheels for some Pythons only: ``.venv/bin/uv pip install atheris``. Seeds are
-made from the other tests' models and the MLPerf Tiny models where FLOTA_MLPERF_TINY has them. An input that breaks a
-promise is written to ``--artifacts`` and ends the run with status 1.
+random graphs, the wake-word models of pymicro-wakeword and the MLPerf Tiny models where FLOTA_MLPERF_TINY has them. An
+input that breaks a promise is written to ``--artifacts`` and ends the run with status 1.
 """
 
 from __future__ import annotations

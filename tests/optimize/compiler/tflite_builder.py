@@ -17,6 +17,7 @@ DTYPES = {
     "int64": s.TensorType.INT64,
     "bool": s.TensorType.BOOL,
     "float32": s.TensorType.FLOAT32,
+    "resource": s.TensorType.RESOURCE,
 }
 
 
@@ -28,6 +29,7 @@ class Builder:
         self.buffers = [s.BufferT()]
         self.codes: list[int] = []
         self.operators: list[Any] = []
+        self.variables: dict[int, np.ndarray[Any, Any]] = {}
 
     def tensor(
         self,
@@ -65,19 +67,21 @@ class Builder:
         return self.tensor(data.shape if shape is None else shape, "int32", data=data)
 
     def op(self, name: str, inputs: Sequence[int], output: int | Sequence[int], options: Any = None) -> int:
-        """Adds an operator; returns its first output."""
+        """Adds an operator; returns its first output, -1 where it has none."""
         code = getattr(s.BuiltinOperator, name)
         if code not in self.codes:
             self.codes.append(code)
-        operator = s.OperatorT()
-        operator.opcodeIndex = self.codes.index(code)
-        operator.inputs = list(inputs)
-        operator.outputs = [output] if isinstance(output, int) else list(output)
-        if options is not None:
-            operator.builtinOptionsType = getattr(s.BuiltinOptions, type(options).__name__[:-1])
-            operator.builtinOptions = options
+        operator = _operator(self.codes.index(code), inputs, [output] if isinstance(output, int) else output, options)
         self.operators.append(operator)
-        return int(operator.outputs[0])
+        return int(operator.outputs[0]) if operator.outputs else -1
+
+    def variable(self, initial: np.ndarray[Any, Any] | None = None) -> int:
+        """The handle of a new resource variable, with its value before the first invocation where it has one."""
+        handle = self.tensor((), "resource")
+        self.op("VAR_HANDLE", [], handle, options("VarHandleOptions", container="", sharedName=f"v{handle}"))
+        if initial is not None:
+            self.variables[handle] = initial
+        return handle
 
     def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         graph = s.SubGraphT()
@@ -86,12 +90,37 @@ class Builder:
         model = s.ModelT()
         model.version = 3
         model.description = "test"
+        model.subgraphs = [graph, self._initialisation()] if self.variables else [graph]
         model.operatorCodes = [_operator_code(code) for code in self.codes]
-        model.subgraphs = [graph]
         model.buffers = self.buffers
         packer = flatbuffers.Builder(1024)
         packer.Finish(model.Pack(packer), b"TFL3")
         return bytes(packer.Output())
+
+    def _initialisation(self) -> Any:
+        """A subgraph that assigns the initial values, which the first operator of the main one calls once."""
+        self.op("CALL_ONCE", [], [], options("CallOnceOptions", initSubgraphIndex=1))
+        self.operators.insert(0, self.operators.pop())
+        other = Builder()
+        other.buffers, other.codes = self.buffers, self.codes
+        for handle, initial in self.variables.items():
+            inner = other.tensor((), "resource")
+            table = options("VarHandleOptions", container="", sharedName=f"v{handle}")
+            other.op("VAR_HANDLE", [], inner, table)
+            value = other.tensor(initial.shape, scale=1.0, data=initial)
+            other.op("ASSIGN_VARIABLE", [inner, value], [], options("AssignVariableOptions"))
+        graph = s.SubGraphT()
+        graph.tensors, graph.operators, graph.inputs, graph.outputs = other.tensors, other.operators, [], []
+        return graph
+
+
+def _operator(code: int, inputs: Sequence[int], outputs: Sequence[int], options: Any) -> Any:
+    operator = s.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = code, list(inputs), list(outputs)
+    if options is not None:
+        operator.builtinOptionsType = getattr(s.BuiltinOptions, type(options).__name__[:-1])
+        operator.builtinOptions = options
+    return operator
 
 
 def _operator_code(code: int) -> Any:
