@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from optimize.compiler.cores import CORTEX_M4, Core
+from optimize.compiler.cores import CORTEX_M4, CORTEX_M55, Core
 from optimize.compiler.ir import Graph
 from optimize.compiler.passes.alias_reshapes import alias_reshapes
 from optimize.compiler.passes.bound_constants import bound_constants
@@ -16,6 +16,7 @@ from optimize.compiler.passes.lower import lower
 from optimize.compiler.passes.refuse_unsupported import refuse_unsupported
 from optimize.compiler.passes.schedule import schedule
 from optimize.compiler.passes.select_dsp import select_dsp
+from optimize.compiler.passes.select_helium import select_helium
 from optimize.compiler.verify import verify
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
@@ -32,6 +33,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 
 SELECTIONS: dict[str, tuple[Callable[[Graph], Graph], ...]] = {
     CORTEX_M4.name: (select_dsp,),
+    CORTEX_M55.name: (select_helium,),
 }
 """What runs after ``PASSES`` on a core with kernels of its own: each replaces portable calls by faster ones."""
 

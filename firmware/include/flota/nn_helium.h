@@ -1,0 +1,80 @@
+/* int8 kernels for Arm cores with Helium (the M-profile Vector Extension): Cortex-M55, Cortex-M85.
+ *
+ * The contract is that of nn.h, and so are the results, bit for bit. What differs is packed when a model is compiled
+ * (optimize/compiler/helium_packing.py): weights lie as the vector loads want them, and the input's zero point is folded
+ * into the biases: bias[c] = bias - zero point * sum of the weights of c. Places outside the image hold the zero point.
+ *
+ * `scratch` is arena memory that overlaps neither input nor output; its size is stated with each kernel, in bytes.
+ * Per-channel arrays are padded with zeros to whole vectors.
+ */
+#ifndef FLOTA_NN_HELIUM_H
+#define FLOTA_NN_HELIUM_H
+
+#include <stdint.h>
+
+#include "flota/nn.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes of a vector. Inputs of an output channel are rounded up to whole vectors, "blocks"; their rest has weight 0. */
+#define FLOTA_NN_HELIUM_BLOCK 16
+
+/* Output pixels whose inputs lie in the scratch panel at a time. */
+#define FLOTA_NN_HELIUM_COLUMNS 3
+
+/* int32 sums to int8, four channels at a time; see flota_nn_requantize_t. */
+typedef struct {
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int8_t *shift; /* positive is to the left */
+    int32_t right;       /* 1: every shift is negative, which takes fewer instructions */
+    int32_t offset;
+    int32_t min, max;
+} flota_nn_helium_requantize_t;
+
+/* Packed weights of a matrix product. */
+typedef struct {
+    int32_t channels; /* of the output */
+    int32_t blocks;
+    const int8_t *weights;
+    flota_nn_helium_requantize_t requantize;
+} flota_nn_helium_gemm_t;
+
+/* Convolution by way of a panel of output pixels. Weights [channels / 2][block][channel][16], inputs in the order
+ * window y, window x, channel. Scratch: COLUMNS * blocks * BLOCK. */
+typedef struct {
+    flota_nn_image_t input, output;
+    flota_nn_window_t window;
+    int32_t input_zero;
+    flota_nn_helium_gemm_t gemm;
+} flota_nn_helium_conv_t;
+
+void flota_nn_helium_conv_s8(const flota_nn_helium_conv_t *conv, const int8_t *input, int8_t *output,
+                             int8_t *scratch);
+
+/* 1x1 convolution with stride 1; otherwise the same. */
+typedef struct {
+    int32_t pixels; /* of all images */
+    int32_t in_channels;
+    flota_nn_helium_gemm_t gemm;
+} flota_nn_helium_pointwise_t;
+
+void flota_nn_helium_pointwise_s8(const flota_nn_helium_pointwise_t *conv, const int8_t *input, int8_t *output,
+                                  int8_t *scratch);
+
+/* Fully connected. Weights [channels / 4][block][channel][16]. Scratch: blocks * BLOCK. */
+typedef struct {
+    int32_t batches, in_features;
+    flota_nn_helium_gemm_t gemm;
+} flota_nn_helium_fully_connected_t;
+
+void flota_nn_helium_fully_connected_s8(const flota_nn_helium_fully_connected_t *fc, const int8_t *input,
+                                        int8_t *output, int8_t *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,88 @@
+#include "../window.h"
+#include "gemm.h"
+#include "helium.h"
+
+/* One row of a window: `to` gets width * channels bytes. `row` is the image's row, or NULL outside. */
+ALWAYS_INLINE void gather_row(const flota_nn_helium_conv_t *c, const int8_t *row, taps_t x, int8_t *to)
+{
+    const flota_nn_window_t *w = &c->window;
+    const int32_t depth = c->input.channels;
+    const int32_t run = w->width * depth;
+
+    if (row == 0) {
+        fill_bytes(to, c->input_zero, run);
+        return;
+    }
+    row += (x.origin + x.begin * w->dilation_x) * depth;
+    if (x.end - x.begin < w->width) {
+        fill_bytes(to, c->input_zero, run);
+        to += x.begin * depth;
+    }
+    if (w->dilation_x == 1) {
+        copy_bytes(to, row, (x.end - x.begin) * depth);
+        return;
+    }
+    for (int32_t i = x.begin; i < x.end; i++) {
+        copy_bytes(to, row, depth);
+        to += depth;
+        row += w->dilation_x * depth;
+    }
+}
+
+static void gather_window(const flota_nn_helium_conv_t *c, const int8_t *image, taps_t y, taps_t x, int8_t *to)
+{
+    const flota_nn_window_t *w = &c->window;
+    const int32_t pitch = c->input.width * c->input.channels;
+    const int8_t *row = image + y.origin * pitch;
+
+    for (int32_t i = 0; i < w->height; i++) {
+        gather_row(c, i >= y.begin && i < y.end ? row : 0, x, to);
+        to += w->width * c->input.channels;
+        row += w->dilation_y * pitch;
+    }
+}
+
+void flota_nn_helium_conv_s8(const flota_nn_helium_conv_t *conv, const int8_t *input, int8_t *output, int8_t *scratch)
+{
+    const flota_nn_window_t *w = &conv->window;
+    const int32_t image = conv->input.height * conv->input.width * conv->input.channels;
+    const int32_t column = conv->gemm.blocks * BLOCK;
+
+    for (int32_t b = 0; b < conv->output.batches; b++) {
+        for (int32_t oy = 0; oy < conv->output.height; oy++) {
+            const taps_t y = window_taps(oy, w->stride_y, w->pad_y, w->dilation_y, w->height, conv->input.height);
+
+            for (int32_t ox = 0; ox < conv->output.width; ox += COLUMNS) {
+                const int32_t rest = conv->output.width - ox;
+                const int32_t columns = rest < COLUMNS ? rest : COLUMNS;
+
+                for (int32_t i = 0; i < columns; i++) {
+                    const taps_t x =
+                        window_taps(ox + i, w->stride_x, w->pad_x, w->dilation_x, w->width, conv->input.width);
+
+                    gather_window(conv, input + b * image, y, x, scratch + i * column);
+                }
+                flota_nn_helium_gemm(&conv->gemm, scratch, columns, output);
+                output += columns * conv->gemm.channels;
+            }
+        }
+    }
+}
+
+void flota_nn_helium_pointwise_s8(const flota_nn_helium_pointwise_t *conv, const int8_t *input, int8_t *output,
+                                  int8_t *scratch)
+{
+    const int32_t column = conv->gemm.blocks * BLOCK;
+
+    for (int32_t pixel = 0; pixel < conv->pixels; pixel += COLUMNS) {
+        const int32_t rest = conv->pixels - pixel;
+        const int32_t columns = rest < COLUMNS ? rest : COLUMNS;
+
+        for (int32_t i = 0; i < columns; i++) {
+            copy_bytes(scratch + i * column, input, conv->in_channels);
+            input += conv->in_channels;
+        }
+        flota_nn_helium_gemm(&conv->gemm, scratch, columns, output);
+        output += columns * conv->gemm.channels;
+    }
+}

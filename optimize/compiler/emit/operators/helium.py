@@ -1,0 +1,71 @@
+"""Calls on the Helium kernels as C."""
+
+from __future__ import annotations
+
+from optimize.compiler import kernels_helium as helium
+from optimize.compiler.emit.operators.common import Code, Emitter, Operands, image_text, struct_text, window_text
+from optimize.compiler.emit.text import byte_array, number_array
+
+
+def _requantize(name: str, q: helium.HeliumRequantize) -> tuple[tuple[str, ...], str]:
+    """(arrays, initializer) of a flota_nn_helium_requantize_t."""
+    arrays = (
+        number_array("int32_t", f"{name}_bias", q.biases),
+        number_array("int32_t", f"{name}_multiplier", q.multipliers),
+        number_array("int8_t", f"{name}_shift", q.shifts),
+    )
+    value = (
+        f"{{.bias = {name}_bias, .multiplier = {name}_multiplier, .shift = {name}_shift, .right = {int(q.right)}, "
+        f".offset = {q.offset}, .min = {q.clamp[0]}, .max = {q.clamp[1]}}}"
+    )
+    return arrays, value
+
+
+def _gemm(name: str, gemm: helium.HeliumGemm) -> tuple[tuple[str, ...], str]:
+    """(arrays, initializer) of a flota_nn_helium_gemm_t."""
+    arrays, requantize = _requantize(name, gemm.requantize)
+    value = (
+        f"{{.channels = {gemm.channels}, .blocks = {gemm.blocks}, .weights = {name}_weights, "
+        f".requantize = {requantize}}}"
+    )
+    return (byte_array(f"{name}_weights", gemm.weights), *arrays), value
+
+
+def _conv(name: str, call: helium.HeliumConvCall, operands: Operands) -> Code:
+    arrays, gemm = _gemm(name, call.gemm)
+    fields: dict[str, str | int] = {
+        "input": image_text(call.input),
+        "output": image_text(call.output),
+        "window": window_text(call.window),
+        "input_zero": call.input_zero,
+        "gemm": gemm,
+    }
+    parameters = struct_text("flota_nn_helium_conv_t", name, fields)
+    return Code((*arrays, parameters), _call("flota_nn_helium_conv_s8", name, operands))
+
+
+def _pointwise(name: str, call: helium.HeliumPointwiseCall, operands: Operands) -> Code:
+    arrays, gemm = _gemm(name, call.gemm)
+    fields: dict[str, str | int] = {"pixels": call.pixels, "in_channels": call.in_channels, "gemm": gemm}
+    parameters = struct_text("flota_nn_helium_pointwise_t", name, fields)
+    return Code((*arrays, parameters), _call("flota_nn_helium_pointwise_s8", name, operands))
+
+
+def _fully_connected(name: str, call: helium.HeliumFullyConnectedCall, operands: Operands) -> Code:
+    arrays, gemm = _gemm(name, call.gemm)
+    fields: dict[str, str | int] = {"batches": call.batches, "in_features": call.in_features, "gemm": gemm}
+    parameters = struct_text("flota_nn_helium_fully_connected_t", name, fields)
+    return Code((*arrays, parameters), _call("flota_nn_helium_fully_connected_s8", name, operands))
+
+
+def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
+    """The statement that calls a kernel which takes scratch as its last argument."""
+    scratch = f"(int8_t *)({operands.scratch})"
+    return (f"{function}(&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {scratch});",)
+
+
+EMITTERS: dict[type, Emitter] = {
+    helium.HeliumConvCall: _conv,
+    helium.HeliumPointwiseCall: _pointwise,
+    helium.HeliumFullyConnectedCall: _fully_connected,
+}

@@ -1,0 +1,137 @@
+"""Kernel calls of ``firmware/src/nn/helium``: Arm cores with the M-profile Vector Extension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from optimize.compiler.kernels import Image, Kernel, Window
+from optimize.compiler.leads import element_lead, streaming_lead
+
+BLOCK = 16
+"""FLOTA_NN_HELIUM_BLOCK: int8 values in a vector."""
+
+COLUMNS = 3
+"""FLOTA_NN_HELIUM_COLUMNS: output pixels of a step."""
+
+_HEADER = "flota/nn_helium.h"
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumRequantize:
+    """What becomes of the sums; see flota_nn_helium_requantize_t. Per-channel values are padded to whole vectors."""
+
+    biases: tuple[int, ...]
+    multipliers: tuple[int, ...]
+    shifts: tuple[int, ...]
+    offset: int
+    clamp: tuple[int, int]
+
+    @property
+    def right(self) -> bool:
+        """Whether all shifts are to the right, by at least one bit."""
+        return max(self.shifts) < 0
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return 9 * len(self.biases)
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumGemm:
+    """Packed weights of ``channels`` output channels; see flota_nn_helium_gemm_t."""
+
+    channels: int
+    blocks: int
+    weights: bytes
+    requantize: HeliumRequantize
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return len(self.weights) + self.requantize.constant_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumConvCall(Kernel):
+    """A convolution by way of a panel of output pixels."""
+
+    SOURCE: ClassVar[str] = "src/nn/helium/conv.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/helium/gemm.c",)
+    HEADER: ClassVar[str] = _HEADER
+    input: Image
+    output: Image
+    window: Window
+    input_zero: int
+    gemm: HeliumGemm
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return self.gemm.constant_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The panel."""
+        return COLUMNS * BLOCK * self.gemm.blocks
+
+    def lead(self, operand: int) -> int | None:
+        """The windows of a step's pixels, all of one row, are copied to the panel before these are written."""
+        return streaming_lead(self.input, self.output, self.window, block=COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumPointwiseCall(Kernel):
+    """A 1x1 convolution with stride 1 over all pixels of the batch."""
+
+    SOURCE: ClassVar[str] = "src/nn/helium/conv.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/helium/gemm.c",)
+    HEADER: ClassVar[str] = _HEADER
+    pixels: int
+    in_channels: int
+    gemm: HeliumGemm
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return self.gemm.constant_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The panel."""
+        return COLUMNS * BLOCK * self.gemm.blocks
+
+    def lead(self, operand: int) -> int | None:
+        """A step's pixels are copied to the panel before they are written."""
+        window = Window((1, 1), (1, 1), (1, 1), (0, 0))
+        source, target = (Image(1, 1, self.pixels, depth) for depth in (self.in_channels, self.gemm.channels))
+        return streaming_lead(source, target, window, block=COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumFullyConnectedCall(Kernel):
+    """Fully connected; weights are packed for four channels at a time."""
+
+    SOURCE: ClassVar[str] = "src/nn/helium/fully_connected.c"
+    HEADER: ClassVar[str] = _HEADER
+    batches: int
+    in_features: int
+    gemm: HeliumGemm
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return self.gemm.constant_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        """One batch of inputs, in whole vectors."""
+        return BLOCK * self.gemm.blocks
+
+    def lead(self, operand: int) -> int | None:
+        """A batch is copied to scratch before any of its outputs is written."""
+        reads = np.arange(self.batches, dtype=np.int64) * self.in_features
+        return element_lead(reads, self.gemm.channels)

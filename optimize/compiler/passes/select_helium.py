@@ -1,0 +1,68 @@
+"""Kernels for Arm cores with Helium: replaces portable kernel calls by faster ones that give the same bytes.
+
+A choice looks at one portable call and returns the faster call, or None where its conditions do not hold; the portable
+kernel then stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from optimize.compiler.helium_packing import pack_gemm
+from optimize.compiler.ir import Graph, Op
+from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Kernel
+from optimize.compiler.kernels_helium import HeliumConvCall, HeliumFullyConnectedCall, HeliumPointwiseCall
+
+
+def select_helium(graph: Graph) -> Graph:
+    """Replace each kernel call by the first faster one that takes it."""
+    return graph.with_ops(tuple(_select(op) for op in graph.ops))
+
+
+def _select(op: Op) -> Op:
+    for choice in CHOICES.get(type(op.payload), ()):
+        faster = choice(op.payload)
+        if faster is not None:
+            return replace(op, payload=faster)
+    return op
+
+
+def _pointwise(call: ConvCall) -> Kernel | None:
+    """1x1, stride 1: a pixel's channels are the inputs of its outputs."""
+    window = call.window
+    if (window.size, window.stride, window.pad) != ((1, 1), (1, 1), (0, 0)) or _is_grouped(call):
+        return None
+    weights = np.frombuffer(call.weights, np.int8).reshape(call.output.channels, -1)
+    gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=2)
+    pixels = call.output.elements // call.output.channels
+    return HeliumPointwiseCall(pixels, call.input.channels, gemm)
+
+
+def _conv(call: ConvCall) -> Kernel | None:
+    """Any window; every output channel sees all input channels."""
+    if _is_grouped(call):
+        return None
+    weights = np.frombuffer(call.weights, np.int8).reshape(call.output.channels, -1)
+    gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=2)
+    return HeliumConvCall(call.input, call.output, call.window, -call.input_offset, gemm)
+
+
+def _is_grouped(call: ConvCall) -> bool:
+    return call.group_channels != call.input.channels
+
+
+def _fully_connected(call: FullyConnectedCall) -> Kernel | None:
+    weights = np.frombuffer(call.weights, np.int8).reshape(call.out_features, call.in_features)
+    gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=4)
+    return HeliumFullyConnectedCall(call.batches, call.in_features, gemm)
+
+
+CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
+    ConvCall: (_pointwise, _conv),
+    FullyConnectedCall: (_fully_connected,),
+}
+"""Portable call -> what may replace it, best first."""
