@@ -7,18 +7,19 @@ is all that 32-bit accumulators know, so it ends at the same value.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from optimize.compiler.fixed_point import wrap32
 from optimize.compiler.kernels import Requantize
-from optimize.compiler.kernels_helium import BLOCK, HeliumGemm, HeliumRequantize
+from optimize.compiler.kernels_helium import BLOCK, GROUP, HeliumGemm, HeliumRequantize
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 
-LANES = 4
-"""int32 values in a vector."""
+GROUP_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
+"""Eight channels as the kernels hold them: two vectors of int32 that narrow into one of int16, alternating."""
 
 
 def pack_gemm(
@@ -26,10 +27,11 @@ def pack_gemm(
 ) -> HeliumGemm:
     """Pack ``weights`` [channels][inputs] for a kernel that sums ``together`` channels at a time."""
     channels, inputs = weights.shape
-    groups, blocks = -(-channels // together), -(-inputs // BLOCK)
-    padded = np.zeros((groups * together, blocks * BLOCK), np.int8)
+    blocks = -(-inputs // BLOCK)
+    order = channel_order(channels)
+    padded = np.zeros((len(order), blocks * BLOCK), np.int8)
     padded[:channels, :inputs] = weights
-    packed = padded.reshape(groups, together, blocks, BLOCK).transpose(0, 2, 1, 3)
+    packed = padded[order].reshape(-1, together, blocks, BLOCK).transpose(0, 2, 1, 3)
     biases = folded_biases(weights, bias, input_zero)
     return HeliumGemm(channels, blocks, packed.tobytes(), pack_requantize(biases, requantize))
 
@@ -40,15 +42,24 @@ def folded_biases(weights: Array, bias: tuple[int, ...] | None, input_zero: int)
     return given - input_zero * weights.astype(np.int64).sum(axis=1)
 
 
+def channel_order(channels: int) -> list[int]:
+    """The channels in the order of the kernels' vectors, filled up to whole groups of eight."""
+    return [base + lane for base in range(0, channels, GROUP) for lane in GROUP_ORDER]
+
+
 def pack_requantize(biases: Array, requantize: Requantize) -> HeliumRequantize:
-    """Per-channel values for every channel, even where one stands for all, padded to whole vectors."""
+    """Per-channel values for every channel, even where one stands for all, in the order of the kernels' vectors."""
     channels = len(biases)
     repeats = channels // len(requantize.shifts)
-    padding = -channels % LANES
+    shifts = requantize.shifts * repeats
     return HeliumRequantize(
-        biases=(*(wrap32(int(value)) for value in biases), *(0,) * padding),
-        multipliers=(*requantize.multipliers * repeats, *(0,) * padding),
-        shifts=(*requantize.shifts * repeats, *requantize.shifts[-1:] * padding),
+        biases=_ordered([wrap32(int(value)) for value in biases], 0),
+        multipliers=_ordered(requantize.multipliers * repeats, 0),
+        shifts=_ordered(shifts, shifts[0]),
         offset=requantize.offset,
         clamp=requantize.clamp,
     )
+
+
+def _ordered(values: Sequence[int], filling: int) -> tuple[int, ...]:
+    return tuple(values[i] if i < len(values) else filling for i in channel_order(len(values)))

@@ -13,10 +13,14 @@ from optimize.compiler.leads import element_lead, streaming_lead
 BLOCK = 16
 """FLOTA_NN_HELIUM_BLOCK: int8 values in a vector."""
 
+GROUP = 8
+"""Channels that are requantized together; per-channel values are padded to whole groups."""
+
 COLUMNS = 3
 """FLOTA_NN_HELIUM_COLUMNS: output pixels of a step."""
 
 _HEADER = "flota/nn_helium.h"
+_GEMM = ("src/nn/helium/gemm.c", "src/nn/helium/group_sums.S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,9 @@ class HeliumRequantize:
     clamp: tuple[int, int]
 
     @property
-    def right(self) -> bool:
-        """Whether all shifts are to the right, by at least one bit."""
-        return max(self.shifts) < 0
+    def plain(self) -> bool:
+        """Whether all shifts are to the right, by at least one bit, and the clamp is that of int8."""
+        return max(self.shifts) < 0 and self.clamp == (-128, 127)
 
     @property
     def constant_bytes(self) -> int:
@@ -60,7 +64,7 @@ class HeliumConvCall(Kernel):
     """A convolution by way of a panel of output pixels."""
 
     SOURCE: ClassVar[str] = "src/nn/helium/conv.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/helium/gemm.c",)
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = _GEMM
     HEADER: ClassVar[str] = _HEADER
     input: Image
     output: Image
@@ -79,8 +83,8 @@ class HeliumConvCall(Kernel):
         return COLUMNS * BLOCK * self.gemm.blocks
 
     def lead(self, operand: int) -> int | None:
-        """The windows of a step's pixels, all of one row, are copied to the panel before these are written."""
-        return streaming_lead(self.input, self.output, self.window, block=COLUMNS)
+        """The windows of a step's pixels are copied to the panel before these are written."""
+        return streaming_lead(self.input, self.output, self.window, block=COLUMNS, across_rows=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class HeliumPointwiseCall(Kernel):
     """A 1x1 convolution with stride 1 over all pixels of the batch."""
 
     SOURCE: ClassVar[str] = "src/nn/helium/conv.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/helium/gemm.c",)
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = _GEMM
     HEADER: ClassVar[str] = _HEADER
     pixels: int
     in_channels: int

@@ -5,7 +5,7 @@
  * into the biases: bias[c] = bias - zero point * sum of the weights of c. Places outside the image hold the zero point.
  *
  * `scratch` is arena memory that overlaps neither input nor output; its size is stated with each kernel, in bytes.
- * Per-channel arrays are padded with zeros to whole vectors.
+ * Per-channel arrays are filled up to whole groups of eight.
  */
 #ifndef FLOTA_NN_HELIUM_H
 #define FLOTA_NN_HELIUM_H
@@ -24,12 +24,13 @@ extern "C" {
 /* Output pixels whose inputs lie in the scratch panel at a time. */
 #define FLOTA_NN_HELIUM_COLUMNS 3
 
-/* int32 sums to int8, four channels at a time; see flota_nn_requantize_t. */
+/* int32 sums to int8, eight channels at a time, of which the even ones come before the odd ones: 0 2 4 6 1 3 5 7; see
+ * flota_nn_requantize_t. Weights have their channels in this order too, and zeros for those that fill the last eight. */
 typedef struct {
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *shift; /* positive is to the left */
-    int32_t right;       /* 1: every shift is negative, which takes fewer instructions */
+    int32_t plain;       /* 1: every shift is negative and the bounds are int8's, which takes fewer instructions */
     int32_t offset;
     int32_t min, max;
 } flota_nn_helium_requantize_t;

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from optimize.compiler import kernels_helium as helium
-from optimize.compiler.kernels_helium import BLOCK, HeliumGemm
+from optimize.compiler.kernels_helium import BLOCK, GROUP, HeliumGemm, HeliumRequantize
 from optimize.compiler.verify.common import Operands, Rule, sizes
 
 
-def _gemm(gemm: HeliumGemm, inputs: int, channels: int, together: int) -> str:
+def _gemm(gemm: HeliumGemm, inputs: int, channels: int) -> str:
     if gemm.blocks != -(-inputs // BLOCK) or gemm.channels != channels:
         return f"{gemm.blocks} blocks and {gemm.channels} channels are packed for {inputs} inputs, {channels} channels"
-    groups = -(-channels // together)
-    quads = -(-channels // 4) * 4
-    q = gemm.requantize
-    return sizes(
-        (len(gemm.weights), groups * together * gemm.blocks * BLOCK),
-        *((len(values), quads) for values in (q.biases, q.multipliers, q.shifts)),
-    )
+    packed = _padded(channels)
+    return sizes((len(gemm.weights), packed * gemm.blocks * BLOCK)) or _requantize(gemm.requantize, packed)
+
+
+def _padded(channels: int) -> int:
+    return -(-channels // GROUP) * GROUP
+
+
+def _requantize(q: HeliumRequantize, packed: int) -> str:
+    return sizes(*((len(values), packed) for values in (q.biases, q.multipliers, q.shifts)))
 
 
 def _conv(call: helium.HeliumConvCall, inputs: Operands, outputs: Operands) -> str:
     taps = call.window.size[0] * call.window.size[1]
-    problem = _gemm(call.gemm, taps * call.input.channels, call.output.channels, 2)
+    problem = _gemm(call.gemm, taps * call.input.channels, call.output.channels)
     return problem or sizes((inputs[0].bytes, call.input.elements), (outputs[0].bytes, call.output.elements))
 
 
 def _pointwise(call: helium.HeliumPointwiseCall, inputs: Operands, outputs: Operands) -> str:
-    problem = _gemm(call.gemm, call.in_channels, call.gemm.channels, 2)
+    problem = _gemm(call.gemm, call.in_channels, call.gemm.channels)
     expected = (call.pixels * call.in_channels, call.pixels * call.gemm.channels)
     return problem or sizes((inputs[0].bytes, expected[0]), (outputs[0].bytes, expected[1]))
 
 
 def _fully_connected(call: helium.HeliumFullyConnectedCall, inputs: Operands, outputs: Operands) -> str:
-    problem = _gemm(call.gemm, call.in_features, call.gemm.channels, 4)
+    problem = _gemm(call.gemm, call.in_features, call.gemm.channels)
     expected = (call.batches * call.in_features, call.batches * call.gemm.channels)
     return problem or sizes((inputs[0].bytes, expected[0]), (outputs[0].bytes, expected[1]))
 

@@ -42,30 +42,40 @@ static void gather_window(const flota_nn_helium_conv_t *c, const int8_t *image, 
     }
 }
 
-void flota_nn_helium_conv_s8(const flota_nn_helium_conv_t *conv, const int8_t *input, int8_t *output, int8_t *scratch)
+/* The outputs of one image; the panel goes on from row to row. */
+static int8_t *convolve(const flota_nn_helium_conv_t *conv, const int8_t *image, int8_t *output, int8_t *panel)
 {
     const flota_nn_window_t *w = &conv->window;
-    const int32_t image = conv->input.height * conv->input.width * conv->input.channels;
     const int32_t column = conv->gemm.blocks * BLOCK;
+    int32_t columns = 0;
 
-    for (int32_t b = 0; b < conv->output.batches; b++) {
-        for (int32_t oy = 0; oy < conv->output.height; oy++) {
-            const taps_t y = window_taps(oy, w->stride_y, w->pad_y, w->dilation_y, w->height, conv->input.height);
+    for (int32_t oy = 0; oy < conv->output.height; oy++) {
+        const taps_t y = window_taps(oy, w->stride_y, w->pad_y, w->dilation_y, w->height, conv->input.height);
 
-            for (int32_t ox = 0; ox < conv->output.width; ox += COLUMNS) {
-                const int32_t rest = conv->output.width - ox;
-                const int32_t columns = rest < COLUMNS ? rest : COLUMNS;
+        for (int32_t ox = 0; ox < conv->output.width; ox++) {
+            const taps_t x = window_taps(ox, w->stride_x, w->pad_x, w->dilation_x, w->width, conv->input.width);
 
-                for (int32_t i = 0; i < columns; i++) {
-                    const taps_t x =
-                        window_taps(ox + i, w->stride_x, w->pad_x, w->dilation_x, w->width, conv->input.width);
-
-                    gather_window(conv, input + b * image, y, x, scratch + i * column);
-                }
-                flota_nn_helium_gemm(&conv->gemm, scratch, columns, output);
+            gather_window(conv, image, y, x, panel + columns * column);
+            columns++;
+            if (columns == COLUMNS) {
+                flota_nn_helium_gemm(&conv->gemm, panel, columns, output);
                 output += columns * conv->gemm.channels;
+                columns = 0;
             }
         }
+    }
+    if (columns > 0) {
+        flota_nn_helium_gemm(&conv->gemm, panel, columns, output);
+        output += columns * conv->gemm.channels;
+    }
+    return output;
+}
+
+void flota_nn_helium_conv_s8(const flota_nn_helium_conv_t *conv, const int8_t *input, int8_t *output, int8_t *scratch)
+{
+    for (int32_t b = 0; b < conv->output.batches; b++) {
+        output = convolve(conv, input, output, scratch);
+        input += conv->input.height * conv->input.width * conv->input.channels;
     }
 }
 

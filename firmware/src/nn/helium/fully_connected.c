@@ -1,40 +1,48 @@
 #include "helium.h"
 
-/* Sums of four channels. */
-ALWAYS_INLINE void quad_sums(const int8_t *weights, const int8_t *x, int32_t blocks, int32_t *sums)
+/* Sums of a group of channels, from the biases; returns the next weights. Four channels at a time. */
+ALWAYS_INLINE const int8_t *group_sums(const int8_t *weights, const int8_t *x, int32_t blocks, const int32_t *bias,
+                                       int32_t *sums)
 {
-    int32_t a = 0, b = 0, c = 0, d = 0;
+    int32_t a, b, c, d;
 
-    for (int32_t i = blocks; i > 0; i--) {
-        const int8x16_t in = vldrbq_s8(x);
-
-        a = vmladavaq_s8(a, vldrbq_s8(weights), in);
-        b = vmladavaq_s8(b, vldrbq_s8(weights + BLOCK), in);
-        c = vmladavaq_s8(c, vldrbq_s8(weights + 2 * BLOCK), in);
-        d = vmladavaq_s8(d, vldrbq_s8(weights + 3 * BLOCK), in);
-        weights += 4 * BLOCK;
-        x += BLOCK;
-    }
-    sums[0] = a;
-    sums[1] = b;
-    sums[2] = c;
-    sums[3] = d;
+    __asm__ volatile(".rept 2                            \n"
+                     "   ldrd %[a], %[b], [%[bias]], #8  \n"
+                     "   ldrd %[c], %[d], [%[bias]], #8  \n"
+                     "   dls lr, %[blocks]               \n"
+                     "1: vldrb.8 q0, [%[x]], #16         \n"
+                     "   vldrb.8 q1, [%[w]], #16         \n"
+                     "   vmladava.s8 %[a], q0, q1        \n"
+                     "   vldrb.8 q2, [%[w]], #16         \n"
+                     "   vmladava.s8 %[b], q0, q2        \n"
+                     "   vldrb.8 q1, [%[w]], #16         \n"
+                     "   vmladava.s8 %[c], q0, q1        \n"
+                     "   vldrb.8 q2, [%[w]], #16         \n"
+                     "   vmladava.s8 %[d], q0, q2        \n"
+                     "   le lr, 1b                       \n"
+                     "   sub %[x], %[x], %[blocks], lsl #4 \n"
+                     "   strd %[a], %[b], [%[sums]], #8  \n"
+                     "   strd %[c], %[d], [%[sums]], #8  \n"
+                     ".endr                              \n"
+                     : [w] "+r"(weights), [x] "+r"(x), [bias] "+r"(bias), [sums] "+r"(sums), [a] "=&Te"(a),
+                       [b] "=&Te"(b), [c] "=&Te"(c), [d] "=&Te"(d)
+                     : [blocks] "r"(blocks)
+                     : "lr", "q0", "q1", "q2", "memory");
+    return weights;
 }
 
 static void product(const flota_nn_helium_gemm_t *g, const int8_t *x, int8_t *out)
 {
+    const flota_nn_helium_requantize_t *q = &g->requantize;
     const int8_t *weights = g->weights;
-    int32_t sums[CHUNK];
+    int32_t sums[GROUP];
 
-    for (int32_t first = 0; first < g->channels; first += CHUNK) {
-        const int32_t rest = g->channels - first;
-        const int32_t count = rest < CHUNK ? rest : CHUNK;
+    for (int32_t first = 0; first < g->channels; first += GROUP) {
+        const factors_t factors = factors_at(q->multiplier + first, q->shift + first);
 
-        for (int32_t i = 0; i < count; i += 4) {
-            quad_sums(weights, x, g->blocks, sums + i);
-            weights += 4 * BLOCK * g->blocks;
-        }
-        finish(g, sums, first, count, 1, 0, out);
+        weights = group_sums(weights, x, g->blocks, q->bias + first, sums);
+        vstrbq_p_s16(out + first, finished(q, &factors, vldrwq_s32(sums), vldrwq_s32(sums + 4), 0),
+                     vctp16q((uint32_t)(g->channels - first)));
     }
 }
 

@@ -10,4 +10,9 @@
  * the pixels' outputs follow each other at `out`. */
 void flota_nn_helium_gemm(const flota_nn_helium_gemm_t *gemm, const int8_t *panel, int32_t columns, int8_t *out);
 
+/* Sums of eight channels for the panel's pixels, all three of them, from the biases: [pixel][channel]. `weights` are
+ * those of the group; returns the next group's. */
+const int8_t *flota_nn_helium_group_sums(const int8_t *weights, const int8_t *panel, int32_t blocks,
+                                         const int32_t *bias, int32_t *sums);
+
 #endif

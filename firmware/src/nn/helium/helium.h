@@ -10,32 +10,10 @@
 #define BLOCK FLOTA_NN_HELIUM_BLOCK
 #define COLUMNS FLOTA_NN_HELIUM_COLUMNS
 
-/* Channels that are summed before they are requantized: what lies on the stack meanwhile. */
-#define CHUNK 16
+/* Channels that are requantized together, the even ones of them before the odd ones. */
+#define GROUP 8
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-/* x * multiplier * 2^(shift - 31), rounded as multiply_by_quantized does (fixed_point.h).
- *
- * VQRDMULH is high_multiply: it saturates only where both factors are INT32_MIN, and a multiplier never is. VRSHL rounds
- * halves up, rounding_divide away from zero: a negative value is one less before it, which changes halves alone. The
- * product is more than INT32_MIN, so that cannot overflow. */
-ALWAYS_INLINE int32x4_t scaled(int32x4_t x, int32x4_t multiplier, int32x4_t shift, int32_t right)
-{
-    if (right != 0) {
-        x = vqrdmulhq_s32(x, multiplier);
-        return vrshlq_s32(vaddq_s32(x, vshrq_n_s32(x, 31)), shift);
-    }
-    x = vqrdmulhq_s32(vshlq_s32(x, vmaxq_s32(shift, vdupq_n_s32(0))), multiplier);
-    shift = vminq_s32(shift, vdupq_n_s32(0));
-    return vrshlq_s32(vaddq_s32(x, vshrq_n_s32(vandq_s32(x, shift), 31)), shift);
-}
-
-ALWAYS_INLINE int32x4_t bounded(int32x4_t x, const flota_nn_helium_requantize_t *q)
-{
-    x = vaddq_n_s32(x, q->offset);
-    return vminq_s32(vmaxq_s32(x, vdupq_n_s32(q->min)), vdupq_n_s32(q->max));
-}
 
 /* `n` bytes, none beyond them touched. */
 ALWAYS_INLINE void copy_bytes(int8_t *to, const int8_t *from, int32_t n)
@@ -62,26 +40,60 @@ ALWAYS_INLINE void fill_bytes(int8_t *to, int32_t value, int32_t n)
     }
 }
 
-/* Sums of `count` channels from `first` on, of `columns` pixels, to outputs; `sums` is [column][CHUNK], `out` the first
- * pixel's channel 0. */
-ALWAYS_INLINE void finish(const flota_nn_helium_gemm_t *g, const int32_t *sums, int32_t first, int32_t count,
-                          int32_t columns, int32_t right, int8_t *out)
+/* What becomes of the sums of eight channels, held in registers. */
+typedef struct {
+    int32x4_t even_multiplier, odd_multiplier, even_shift, odd_shift;
+} factors_t;
+
+ALWAYS_INLINE factors_t factors_at(const int32_t *multipliers, const int8_t *shifts)
 {
-    const flota_nn_helium_requantize_t *q = &g->requantize;
+    return (factors_t){vldrwq_s32(multipliers), vldrwq_s32(multipliers + 4), vldrbq_s32(shifts),
+                       vldrbq_s32(shifts + 4)};
+}
 
-    for (int32_t i = 0; i < count; i += 4) {
-        const int32x4_t bias = vldrwq_s32(q->bias + first + i);
-        const int32x4_t multiplier = vldrwq_s32(q->multiplier + first + i);
-        const int32x4_t shift = vldrbq_s32(q->shift + first + i);
-        const mve_pred16_t inside = vctp32q((uint32_t)(count - i));
+/* x * multiplier * 2^(shift - 31), rounded as multiply_by_quantized does (fixed_point.h); every shift is negative.
+ *
+ * VQRDMULH is high_multiply: it saturates only where both factors are INT32_MIN, and a multiplier never is. VRSHL rounds
+ * halves up, rounding_divide away from zero: a negative value is one less before it, which changes halves alone. The
+ * product is more than INT32_MIN, so that cannot overflow. */
+ALWAYS_INLINE int32x4_t scaled_right(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
+{
+    x = vqrdmulhq_s32(x, multiplier);
+    return vrshlq_s32(vaddq_s32(x, vshrq_n_s32(x, 31)), shift);
+}
 
-        for (int32_t c = 0; c < columns; c++) {
-            const int32x4_t sum = vaddq_s32(vldrwq_s32(sums + c * CHUNK + i), bias);
-            const int32x4_t x = bounded(scaled(sum, multiplier, shift, right), q);
+/* The same for any shift: what goes to the left goes before the product, and nothing is taken from what is not shifted
+ * to the right, of whose shift the sign bit is 0. */
+ALWAYS_INLINE int32x4_t scaled(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
+{
+    x = vqrdmulhq_s32(vshlq_s32(x, vmaxq_s32(shift, vdupq_n_s32(0))), multiplier);
+    shift = vminq_s32(shift, vdupq_n_s32(0));
+    return vrshlq_s32(vaddq_s32(x, vshrq_n_s32(vandq_s32(x, shift), 31)), shift);
+}
 
-            vstrbq_p_s32(out + c * g->channels + first + i, x, inside);
-        }
+/* Alternating to 16 bits, and the offset added. Saturating before that changes nothing: the bounds are of 8 bits. */
+ALWAYS_INLINE int16x8_t narrowed(int32x4_t even, int32x4_t odd, int32_t offset)
+{
+    const int16x8_t x = vqmovntq_s32(vqmovnbq_s32(vreinterpretq_s16_s32(even), even), odd);
+
+    return vqaddq_n_s16(x, (int16_t)offset);
+}
+
+/* Sums of eight channels, biases included, to their outputs in the low bytes. `plain`: every shift is negative and the
+ * bounds are those of int8. */
+ALWAYS_INLINE int16x8_t finished(const flota_nn_helium_requantize_t *q, const factors_t *f, int32x4_t even,
+                                 int32x4_t odd, int32_t plain)
+{
+    int16x8_t x;
+
+    if (plain != 0) {
+        x = narrowed(scaled_right(even, f->even_multiplier, f->even_shift),
+                     scaled_right(odd, f->odd_multiplier, f->odd_shift), q->offset);
+        return vreinterpretq_s16_s8(vqmovnbq_s16(vreinterpretq_s8_s16(x), x));
     }
+    x = narrowed(scaled(even, f->even_multiplier, f->even_shift), scaled(odd, f->odd_multiplier, f->odd_shift),
+                 q->offset);
+    return vminq_s16(vmaxq_s16(x, vdupq_n_s16((int16_t)q->min)), vdupq_n_s16((int16_t)q->max));
 }
 
 #endif

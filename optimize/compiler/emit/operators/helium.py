@@ -15,7 +15,7 @@ def _requantize(name: str, q: helium.HeliumRequantize) -> tuple[tuple[str, ...],
         number_array("int8_t", f"{name}_shift", q.shifts),
     )
     value = (
-        f"{{.bias = {name}_bias, .multiplier = {name}_multiplier, .shift = {name}_shift, .right = {int(q.right)}, "
+        f"{{.bias = {name}_bias, .multiplier = {name}_multiplier, .shift = {name}_shift, .plain = {int(q.plain)}, "
         f".offset = {q.offset}, .min = {q.clamp[0]}, .max = {q.clamp[1]}}}"
     )
     return arrays, value
