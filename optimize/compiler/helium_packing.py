@@ -18,6 +18,8 @@ from optimize.compiler.kernels_helium import BLOCK, GROUP, HeliumGemm, HeliumReq
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 
+INT16_MAX = (1 << 15) - 1
+
 GROUP_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 """Eight channels as the kernels hold them: two vectors of int32 that narrow into one of int16, alternating."""
 
@@ -34,6 +36,22 @@ def pack_gemm(
     packed = padded[order].reshape(-1, together, blocks, BLOCK).transpose(0, 2, 1, 3)
     biases = folded_biases(weights, bias, input_zero)
     return HeliumGemm(channels, blocks, packed.tobytes(), pack_requantize(biases, requantize))
+
+
+def pack_depthwise(weights: Array) -> bytes | None:
+    """Pack ``weights`` [kh][kw][channels] in groups of eight channels; see flota_nn_helium_depthwise_t.
+
+    None where two of the products that the kernel adds in 16 bits could leave them: inputs reach -128. Whichever way it
+    pairs the taps of a window, no two weights of a channel are larger than its two largest.
+    """
+    height, width, channels = weights.shape
+    groups = -(-channels // GROUP)
+    padded = np.zeros((height * width, groups * GROUP), np.int64)
+    padded[:, :channels] = weights.reshape(height * width, channels)
+    largest = np.sort(np.abs(padded), axis=0)[-2:]
+    if int(largest.sum(axis=0).max()) * 128 > INT16_MAX:
+        return None
+    return padded.reshape(height * width, groups, GROUP).transpose(1, 0, 2).astype(np.int8).tobytes()
 
 
 def folded_biases(weights: Array, bias: tuple[int, ...] | None, input_zero: int) -> Array:

@@ -16,6 +16,9 @@ BLOCK = 16
 GROUP = 8
 """Channels that are requantized together; per-channel values are padded to whole groups."""
 
+DEPTHWISE_HEIGHT = 16
+"""FLOTA_NN_HELIUM_DEPTHWISE_HEIGHT: rows of a depthwise window, at most."""
+
 COLUMNS = 3
 """FLOTA_NN_HELIUM_COLUMNS: output pixels of a step."""
 
@@ -113,6 +116,45 @@ class HeliumPointwiseCall(Kernel):
         window = Window((1, 1), (1, 1), (1, 1), (0, 0))
         source, target = (Image(1, 1, self.pixels, depth) for depth in (self.in_channels, self.gemm.channels))
         return streaming_lead(source, target, window, block=COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumDepthwiseCall(Kernel):
+    """A depthwise convolution with as many channels out as in; ``weights`` are [group of 8][kh][kw][8]."""
+
+    SOURCE: ClassVar[str] = "src/nn/helium/depthwise.c"
+    HEADER: ClassVar[str] = _HEADER
+    input: Image
+    output: Image
+    window: Window
+    input_zero: int
+    weights: bytes
+    requantize: HeliumRequantize
+
+    @property
+    def rows(self) -> int:
+        """Rows that a window spans."""
+        return (self.window.size[0] - 1) * self.window.dilation[0] + 1
+
+    @property
+    def columns(self) -> int:
+        """Columns that the windows of a row look at, and those of the image behind its border."""
+        seen = (self.output.width - 1) * self.window.stride[1] + (self.window.size[1] - 1) * self.window.dilation[1] + 1
+        return max(seen, self.window.pad[1] + self.input.width)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return len(self.weights) + self.requantize.constant_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The rows of a window and one of borders, as nn_helium.h says."""
+        return (self.rows + 1) * -(-self.input.channels // GROUP) * self.columns * GROUP
+
+    def lead(self, operand: int) -> int | None:
+        """Every row is copied to scratch before the first row of outputs that needs it."""
+        return streaming_lead(self.input, self.output, self.window, block=self.output.width, copied_rows=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ extern "C" {
 /* Output pixels whose inputs lie in the scratch panel at a time. */
 #define FLOTA_NN_HELIUM_COLUMNS 3
 
+/* Rows of a depthwise window, at most. */
+#define FLOTA_NN_HELIUM_DEPTHWISE_HEIGHT 16
+
 /* int32 sums to int8, eight channels at a time, of which the even ones come before the odd ones: 0 2 4 6 1 3 5 7; see
  * flota_nn_requantize_t. Weights have their channels in this order too, and zeros for those that fill the last eight. */
 typedef struct {
@@ -63,6 +66,24 @@ typedef struct {
 } flota_nn_helium_pointwise_t;
 
 void flota_nn_helium_pointwise_s8(const flota_nn_helium_pointwise_t *conv, const int8_t *input, int8_t *output,
+                                  int8_t *scratch);
+
+/* Depthwise convolution with as many output channels as input channels, eight at a time. Weights
+ * [channels / 8][window y][window x][8] in the channels' own order; products are added in pairs in 16 bits, so of two
+ * neighbouring weights the absolute values may add up to 255 at most.
+ *
+ * Rows of the input are copied to scratch, borders included, [row][channels / 8][column][8]: `rows` of them, which is
+ * what a window spans, and one of borders alone. Scratch: (rows + 1) * ceil(channels / 8) * columns * 8. */
+typedef struct {
+    flota_nn_image_t input, output;
+    flota_nn_window_t window;
+    int32_t rows, columns;
+    int32_t input_zero;
+    const int8_t *weights;
+    flota_nn_helium_requantize_t requantize;
+} flota_nn_helium_depthwise_t;
+
+void flota_nn_helium_depthwise_s8(const flota_nn_helium_depthwise_t *conv, const int8_t *input, int8_t *output,
                                   int8_t *scratch);
 
 /* Fully connected. Weights [channels / 4][block][channel][16]. Scratch: blocks * BLOCK. */

@@ -12,10 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from optimize.compiler.helium_packing import pack_gemm
+from optimize.compiler.helium_packing import folded_biases, pack_depthwise, pack_gemm, pack_requantize
 from optimize.compiler.ir import Graph, Op
-from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Kernel
-from optimize.compiler.kernels_helium import HeliumConvCall, HeliumFullyConnectedCall, HeliumPointwiseCall
+from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Kernel
+from optimize.compiler.kernels_helium import (
+    DEPTHWISE_HEIGHT,
+    HeliumConvCall,
+    HeliumDepthwiseCall,
+    HeliumFullyConnectedCall,
+    HeliumPointwiseCall,
+)
 
 
 def select_helium(graph: Graph) -> Graph:
@@ -55,6 +61,19 @@ def _is_grouped(call: ConvCall) -> bool:
     return call.group_channels != call.input.channels
 
 
+def _depthwise(call: DepthwiseCall) -> Kernel | None:
+    """One output channel for an input channel, a window that is not too high."""
+    if call.input.channels != call.output.channels or call.window.size[0] > DEPTHWISE_HEIGHT:
+        return None
+    weights = np.frombuffer(call.weights, np.int8).reshape(*call.window.size, call.output.channels).astype(np.int64)
+    packed = pack_depthwise(weights)
+    if packed is None:
+        return None
+    biases = folded_biases(weights.reshape(-1, call.output.channels).T, call.bias, -call.input_offset)
+    requantize = pack_requantize(biases, call.requantize)
+    return HeliumDepthwiseCall(call.input, call.output, call.window, -call.input_offset, packed, requantize)
+
+
 def _fully_connected(call: FullyConnectedCall) -> Kernel | None:
     weights = np.frombuffer(call.weights, np.int8).reshape(call.out_features, call.in_features)
     gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=4)
@@ -63,6 +82,7 @@ def _fully_connected(call: FullyConnectedCall) -> Kernel | None:
 
 CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
     ConvCall: (_pointwise, _conv),
+    DepthwiseCall: (_depthwise,),
     FullyConnectedCall: (_fully_connected,),
 }
 """Portable call -> what may replace it, best first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimize.compiler import kernels_helium as helium
-from optimize.compiler.kernels_helium import BLOCK, GROUP, HeliumGemm, HeliumRequantize
+from optimize.compiler.kernels_helium import BLOCK, DEPTHWISE_HEIGHT, GROUP, HeliumGemm, HeliumRequantize
 from optimize.compiler.verify.common import Operands, Rule, sizes
 
 
@@ -34,6 +34,17 @@ def _pointwise(call: helium.HeliumPointwiseCall, inputs: Operands, outputs: Oper
     return problem or sizes((inputs[0].bytes, expected[0]), (outputs[0].bytes, expected[1]))
 
 
+def _depthwise(call: helium.HeliumDepthwiseCall, inputs: Operands, outputs: Operands) -> str:
+    if call.input.channels != call.output.channels or call.window.size[0] > DEPTHWISE_HEIGHT:
+        return f"{call.input.channels} channels in, {call.output.channels} out, {call.window.size[0]} rows of weights"
+    packed = _padded(call.output.channels)
+    return _requantize(call.requantize, packed) or sizes(
+        (inputs[0].bytes, call.input.elements),
+        (outputs[0].bytes, call.output.elements),
+        (len(call.weights), call.window.size[0] * call.window.size[1] * packed),
+    )
+
+
 def _fully_connected(call: helium.HeliumFullyConnectedCall, inputs: Operands, outputs: Operands) -> str:
     problem = _gemm(call.gemm, call.in_features, call.gemm.channels)
     expected = (call.batches * call.in_features, call.batches * call.gemm.channels)
@@ -43,5 +54,6 @@ def _fully_connected(call: helium.HeliumFullyConnectedCall, inputs: Operands, ou
 RULES: dict[type, Rule] = {
     helium.HeliumConvCall: _conv,
     helium.HeliumPointwiseCall: _pointwise,
+    helium.HeliumDepthwiseCall: _depthwise,
     helium.HeliumFullyConnectedCall: _fully_connected,
 }

@@ -51,6 +51,23 @@ def _pointwise(name: str, call: helium.HeliumPointwiseCall, operands: Operands) 
     return Code((*arrays, parameters), _call("flota_nn_helium_pointwise_s8", name, operands))
 
 
+def _depthwise(name: str, call: helium.HeliumDepthwiseCall, operands: Operands) -> Code:
+    arrays, requantize = _requantize(name, call.requantize)
+    fields: dict[str, str | int] = {
+        "input": image_text(call.input),
+        "output": image_text(call.output),
+        "window": window_text(call.window),
+        "rows": call.rows,
+        "columns": call.columns,
+        "input_zero": call.input_zero,
+        "weights": f"{name}_weights",
+        "requantize": requantize,
+    }
+    parameters = struct_text("flota_nn_helium_depthwise_t", name, fields)
+    weights = byte_array(f"{name}_weights", call.weights)
+    return Code((weights, *arrays, parameters), _call("flota_nn_helium_depthwise_s8", name, operands))
+
+
 def _fully_connected(name: str, call: helium.HeliumFullyConnectedCall, operands: Operands) -> Code:
     arrays, gemm = _gemm(name, call.gemm)
     fields: dict[str, str | int] = {"batches": call.batches, "in_features": call.in_features, "gemm": gemm}
@@ -67,5 +84,6 @@ def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
 EMITTERS: dict[type, Emitter] = {
     helium.HeliumConvCall: _conv,
     helium.HeliumPointwiseCall: _pointwise,
+    helium.HeliumDepthwiseCall: _depthwise,
     helium.HeliumFullyConnectedCall: _fully_connected,
 }
