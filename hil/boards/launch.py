@@ -7,13 +7,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 from hil.boards import leash
 
-# The kernel's parent-death signal follows the *thread* that forked; this one lives as long as the process.
-_LAUNCHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="board-launcher")
+
+@cache
+def _launcher(process_id: int) -> ThreadPoolExecutor:
+    """The thread that starts programs, one for each process: a forked one has none of its parent's threads.
+
+    The kernel's parent-death signal follows the *thread* that forked; this one lives as long as the process.
+    """
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="board-launcher")
 
 
 def start_leashed(
@@ -27,7 +34,7 @@ def start_leashed(
         fds: Descriptors it inherits.
         folder: Its working folder; ours when None.
     """
-    return _LAUNCHER.submit(_launch, command, log, fds, folder).result()
+    return _launcher(os.getpid()).submit(_launch, command, log, fds, folder).result()
 
 
 def _launch(

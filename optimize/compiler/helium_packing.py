@@ -1,8 +1,8 @@
 """Weights, biases and factors in the form that ``firmware/src/nn/helium`` loads them.
 
-The input's zero point is folded into the biases: sum(w * (x - zero)) + bias = sum(w * x) + (bias - zero * sum(w)). Every
-partial sum of the left side fits 32 bits (proven when the call was made); the right side is the same modulo 2**32, which
-is all that 32-bit accumulators know, so it ends at the same value.
+The input's zero point is folded into the biases: sum(w * (x - zero)) + bias = sum(w * x) + (bias - zero * sum(w)). The
+left side fits 32 bits (proven when the portable call was made); the right side is the same modulo 2**32, which is all
+that 32-bit accumulators know, so it ends at the same value.
 """
 
 from __future__ import annotations

@@ -38,9 +38,10 @@ def _select(op: Op) -> Op:
 
 
 def _pointwise(call: ConvCall) -> Kernel | None:
-    """1x1, stride 1: a pixel's channels are the inputs of its outputs."""
-    window = call.window
-    if (window.size, window.stride, window.pad) != ((1, 1), (1, 1), (0, 0)) or _is_grouped(call):
+    """1x1, stride 1, no border: a pixel's channels are the inputs of its outputs."""
+    window, image = call.window, replace(call.input, channels=call.output.channels)
+    one = (window.size, window.stride, window.pad) == ((1, 1), (1, 1), (0, 0))
+    if not one or image != call.output or _is_grouped(call):
         return None
     weights = np.frombuffer(call.weights, np.int8).reshape(call.output.channels, -1)
     gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=2)
