@@ -57,7 +57,8 @@ def pack_depthwise(weights: Array) -> bytes | None:
 def folded_biases(weights: Array, bias: tuple[int, ...] | None, input_zero: int) -> Array:
     """Biases of ``weights`` [channels][inputs] for inputs from which no zero point is taken, modulo 2**32."""
     given = np.zeros(len(weights), np.int64) if bias is None else np.array(bias, np.int64)
-    return given - input_zero * weights.astype(np.int64).sum(axis=1)
+    sums: Array = weights.sum(axis=1)
+    return given - input_zero * sums
 
 
 def channel_order(channels: int) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from optimize.compiler.helium_packing import folded_biases, pack_depthwise, pack_gemm, pack_requantize
+from optimize.compiler.helium_packing import Array, folded_biases, pack_depthwise, pack_gemm, pack_requantize
 from optimize.compiler.ir import Graph, Op
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Kernel
 from optimize.compiler.kernels_helium import (
@@ -43,7 +43,7 @@ def _pointwise(call: ConvCall) -> Kernel | None:
     one = (window.size, window.stride, window.pad) == ((1, 1), (1, 1), (0, 0))
     if not one or image != call.output or _is_grouped(call):
         return None
-    weights = np.frombuffer(call.weights, np.int8).reshape(call.output.channels, -1)
+    weights = _matrix(call.weights, call.output.channels)
     gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=2)
     pixels = call.output.elements // call.output.channels
     return HeliumPointwiseCall(pixels, call.input.channels, gemm)
@@ -53,9 +53,14 @@ def _conv(call: ConvCall) -> Kernel | None:
     """Any window; every output channel sees all input channels."""
     if _is_grouped(call):
         return None
-    weights = np.frombuffer(call.weights, np.int8).reshape(call.output.channels, -1)
+    weights = _matrix(call.weights, call.output.channels)
     gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=2)
     return HeliumConvCall(call.input, call.output, call.window, -call.input_offset, gemm)
+
+
+def _matrix(weights: bytes, channels: int) -> Array:
+    """int8 weights as [channels][inputs]."""
+    return np.frombuffer(weights, np.int8).astype(np.int64).reshape(channels, -1)
 
 
 def _is_grouped(call: ConvCall) -> bool:
@@ -76,7 +81,7 @@ def _depthwise(call: DepthwiseCall) -> Kernel | None:
 
 
 def _fully_connected(call: FullyConnectedCall) -> Kernel | None:
-    weights = np.frombuffer(call.weights, np.int8).reshape(call.out_features, call.in_features)
+    weights = _matrix(call.weights, call.out_features)
     gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=4)
     return HeliumFullyConnectedCall(call.batches, call.in_features, gemm)
 
