@@ -3,7 +3,7 @@
  * A model, not a measurement. What the manual leaves open is decided here, once:
  *   - P, the refill of a taken branch, is 1 to 3 in the manual; M4_REFILL (2) is charged for every one.
  *   - SDIV and UDIV take 2 to 12 cycles depending on their operands, which a plugin cannot see; 12 are charged.
- *   - IT takes 1 cycle; the folding of an IT instruction into the one before is not modelled.
+ *   - IT takes 1 cycle, or none where it is folded into a 16-bit instruction right before it.
  *   - MRS, MSR and CPS take 1 or 2; 2 are charged. A barrier takes 1 and waits for nothing.
  *   - An instruction whose condition failed takes 1 cycle. That is seen where it would have touched memory or branched;
  *     a conditional divide or floating-point operation is charged as if it had been executed.
@@ -29,7 +29,7 @@ const m4_timing_t M4_TIMINGS[M4_ROWS] = {
     [M4_EXCLUSIVE] =       {"exclusive",          "3.3.1",  2, 0, true,  true,  true},
     [M4_BRANCH] =          {"branch",             "3.3.1",  1, 0, false, false, false}, /* taken: + P */
     [M4_TABLE_BRANCH] =    {"table branch",       "3.3.1",  2, 0, true,  false, false},
-    [M4_IT] =              {"if-then",            "3.3.1",  1, 0, false, false, false},
+    [M4_IT] =              {"if-then",            "3.3.1",  1, 0, false, false, false}, /* folded: 0 */
     [M4_SYSTEM] =          {"system register",    "3.3.1",  2, 0, false, false, false},
     [M4_BARRIER] =         {"barrier",            "3.3.1",  1, 0, false, false, false},
     [M4_HINT] =            {"hint",               "3.3.1",  1, 0, false, false, false},
@@ -411,6 +411,12 @@ unsigned int m4_cycles(const m4_instruction_t *now, bool accessed)
         return M4_SKIPPED;
     }
     return (unsigned int)timing->cycles + (unsigned int)timing->per_register * now->registers;
+}
+
+/* Table 3-1: an IT instruction can be folded onto a preceding 16-bit one, which makes it take no cycle. */
+unsigned int m4_folded(unsigned int size_before, const m4_instruction_t *now)
+{
+    return now->row == M4_IT && size_before == 2 ? M4_TIMINGS[M4_IT].cycles : 0;
 }
 
 unsigned int m4_saved(const m4_instruction_t *before, bool accessed, const m4_instruction_t *now)

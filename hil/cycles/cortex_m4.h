@@ -73,6 +73,9 @@ m4_instruction_t m4_decode(uint16_t first, uint16_t second, unsigned int size);
 /* Cycles of `now` without refill and waits of others. `accessed`: whether it touched memory. */
 unsigned int m4_cycles(const m4_instruction_t *now, bool accessed);
 
+/* What `now` saves because it is an IT right behind an instruction of `size_before` bytes: its cycle or nothing. */
+unsigned int m4_folded(unsigned int size_before, const m4_instruction_t *now);
+
 /* What `now` saves because `before` (which touched memory if `accessed`) is a load that it pipelines with: 0 or 1. */
 unsigned int m4_saved(const m4_instruction_t *before, bool accessed, const m4_instruction_t *now);
 

@@ -2,8 +2,8 @@
 
 The file is text, a line a fact, decimal numbers but for addresses::
 
-    flota-cycles 1
-    passage REGION INTERRUPTIONS TAKEN SAVED ADDRESS_STALLS RESULT_STALLS UNALIGNED SKIPPED
+    flota-cycles 2
+    passage REGION INTERRUPTIONS TAKEN SAVED FOLDED ADDRESS_STALLS RESULT_STALLS UNALIGNED SKIPPED
     cost BUCKET INSTRUCTIONS CYCLES            of the passage above; bucket 0 is what no bucket has
     instruction ADDRESS INSTRUCTIONS CYCLES    hexadecimal address; only when asked for
     end PASSAGES
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from hil.errors import CountsInvalid
 
-_FIRST_LINE = "flota-cycles 1"
-_PASSAGE_FIELDS = 8
+_FIRST_LINE = "flota-cycles 2"
+_PASSAGE_FIELDS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Passage:
         interruptions: Jumps that no branch explains (an exception); 0 where figures are to be exact.
         taken: Branches taken, each with the refill of the pipeline.
         saved: Cycles saved by pipelined loads and stores.
+        folded: Cycles saved by IT instructions behind 16-bit ones.
         address_stalls: Cycles waited for an address that the instruction before computed.
         result_stalls: Cycles waited for floating-point results.
         unaligned: Extra cycles of unaligned accesses.
@@ -56,6 +57,7 @@ class Passage:
     interruptions: int
     taken: int
     saved: int
+    folded: int
     address_stalls: int
     result_stalls: int
     unaligned: int
@@ -138,12 +140,13 @@ class _Reader:
 
     def _made(self) -> Iterator[Passage]:
         for numbers, costs in self._passages:
-            region, interruptions, taken, saved, address_stalls, result_stalls, unaligned, skipped = numbers
+            region, interruptions, taken, saved, folded, address_stalls, result_stalls, unaligned, skipped = numbers
             yield Passage(
                 region=region,
                 interruptions=interruptions,
                 taken=taken,
                 saved=saved,
+                folded=folded,
                 address_stalls=address_stalls,
                 result_stalls=result_stalls,
                 unaligned=unaligned,

@@ -19,7 +19,7 @@
 #include "cortex_m4.h"
 #include "qemu_plugin.h"
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define LINE_BYTES 128
 #define MAX_DEPTH 64
 #define NOWHERE UINT32_MAX
@@ -50,7 +50,7 @@ typedef struct {
 typedef struct {
     uint32_t region;
     uint64_t interruptions; /* jumps that no branch explains: an exception was taken or returned from */
-    uint64_t taken, saved, address_stalls, result_stalls, unaligned, skipped;
+    uint64_t taken, saved, folded, address_stalls, result_stalls, unaligned, skipped;
     cost_t *costs;
 } passage_t;
 
@@ -78,7 +78,7 @@ static struct {
     instruction_t *before; /* the instruction executed last, not charged yet */
     bool accessed;         /* whether it touched memory */
     unsigned int unaligned;
-    unsigned int saved, address_stall; /* of it, because of the one before it */
+    unsigned int saved, folded, address_stall; /* of it, because of the one before it */
     passage_t *passage;                /* the region it is in, or NULL */
     uint32_t stop;
     cost_t *bucket;
@@ -118,8 +118,9 @@ static void charge(const instruction_t *now)
     const bool taken = may_branch && (away || at.accessed); /* a load of the pc may go on right behind itself */
 
     if (!skipped) { /* else the one cycle of a failed condition, whatever was before */
-        cycles = cycles - at.saved + at.address_stall;
+        cycles = cycles - at.saved - at.folded + at.address_stall;
         passage->saved += at.saved;
+        passage->folded += at.folded;
         passage->address_stalls += at.address_stall;
     }
     if (taken) {
@@ -194,6 +195,9 @@ static void on_instruction(unsigned int processor, void *data)
         enter_bucket(now);
     }
     if (at.before != NULL) {
+        const bool follows = now->address == at.before->address + at.before->size;
+
+        at.folded = follows ? m4_folded(at.before->size, &now->timing) : 0;
         at.saved = m4_saved(&at.before->timing, at.accessed, &now->timing);
         at.address_stall = m4_address_stall(&at.before->timing, &now->timing);
     }
@@ -285,9 +289,9 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 
 static void write_passage(FILE *out, const passage_t *passage)
 {
-    fprintf(out, "passage %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
-            passage->region, passage->interruptions, passage->taken, passage->saved, passage->address_stalls,
-            passage->result_stalls, passage->unaligned, passage->skipped);
+    fprintf(out, "passage %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+            passage->region, passage->interruptions, passage->taken, passage->saved, passage->folded,
+            passage->address_stalls, passage->result_stalls, passage->unaligned, passage->skipped);
     for (uint32_t i = 0; i <= the.bucket_count; i++) {
         if (passage->costs[i].instructions != 0) {
             fprintf(out, "cost %" PRIu32 " %" PRIu64 " %" PRIu64 "\n", i, passage->costs[i].instructions,

@@ -138,7 +138,7 @@ bare_invoke:
 """
     passage = measure_bare(engine(invoke), [Inference(b"")]).runs[0].passage
     assert passage is not None
-    assert (passage.taken, passage.saved, passage.address_stalls) == (1, 2, 1)
+    assert (passage.taken, passage.saved, passage.folded, passage.address_stalls) == (1, 2, 1, 1)
     assert (passage.result_stalls, passage.unaligned, passage.skipped) == (1, 2, 1)
     assert passage.interruptions == 0
 
@@ -151,7 +151,7 @@ def test_the_plugin_is_built_once(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [first.name]
 
 
-GOOD = "flota-cycles 1\npassage 0 0 1 2 3 4 5 6\ncost 0 10 20\ncost 2 1 3\npassage 1 0 0 0 0 0 0 0\nend 2\n"
+GOOD = "flota-cycles 2\npassage 0 0 1 2 7 3 4 5 6\ncost 0 10 20\ncost 2 1 3\npassage 1 0 0 0 0 0 0 0 0\nend 2\n"
 
 
 def test_counts_are_read() -> None:
@@ -159,7 +159,7 @@ def test_counts_are_read() -> None:
     first, second = counts.passages
     assert first.buckets == (Cost(0, 0), Cost(1, 3), Cost(10, 20))
     assert first.total == Cost(11, 23)
-    assert (first.taken, first.saved, first.skipped) == (1, 2, 6)
+    assert (first.taken, first.saved, first.folded, first.skipped) == (1, 2, 7, 6)
     assert (second.region, second.total) == (1, Cost(0, 0))
     with_addresses = GOOD.replace("end", "instruction 1fe 7 9\nend")
     assert parse_counts(with_addresses, regions=2, buckets=2).by_address == {0x1FE: Cost(7, 9)}
@@ -170,7 +170,7 @@ def test_counts_are_read() -> None:
     [
         "",
         "\n",
-        "flota-cycles 2\nend 0\n",
+        "flota-cycles 1\nend 0\n",
         GOOD[:-1],
         GOOD[: len(GOOD) // 2],
         GOOD.replace("end 2", "end 3"),
@@ -183,7 +183,7 @@ def test_counts_are_read() -> None:
         GOOD.replace("cost 2 1 3", "something 2 1 3"),
         GOOD.replace("passage 1", "passage 2"),
         GOOD.replace("passage 1 0", "passage 1"),
-        "flota-cycles 1\ncost 0 1 1\nend 0\n",
+        "flota-cycles 2\ncost 0 1 1\nend 0\n",
     ],
 )
 def test_counts_that_are_not_whole_are_refused(text: str) -> None:
