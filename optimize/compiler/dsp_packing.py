@@ -113,12 +113,12 @@ def pack_wide(
     """The same for the wide product, which takes everything."""
     padded, biases = _pad(weights, bias, input_offset)
     order = order + [-1] * (-len(order) % 4)
-    bytes_of_quads = padded[:, order].reshape(len(padded), -1, 4)[:, :, [0, 2, 1, 3]]
+    quads = padded[:, order].reshape(-1, GROUP, len(order) // 4, 4)[..., [0, 2, 1, 3]]  # group, channel, quad, byte
     # The kernel reads the byte as a signed left shift.
     pairs = [(multiplier, shift % 256 + 1) for multiplier, shift in map(requantize.of, range(len(weights)))]
     return Gemm(
         product="wide",
-        weights=bytes_of_quads.astype(np.int8).tobytes(),
+        weights=quads.transpose(0, 2, 1, 3).astype(np.int8).tobytes(),
         biases=tuple(_four(map(wrap32, four)) for four in _fours(biases.tolist())),
         factors=_shared(pairs),
         channels=len(weights),

@@ -167,12 +167,16 @@ class DspFullyConnectedCall(Kernel):
     """A matrix times ``batches`` vectors."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/fully_connected.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S",)
     HEADER: ClassVar[str] = "flota/nn_dsp.h"
     batches: int
     in_features: int
     out_features: int
     gemm: Gemm
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kernel and its matrix product."""
+        return (self.SOURCE, self.gemm.source)
 
     @property
     def constant_bytes(self) -> int:

@@ -24,6 +24,9 @@ typedef struct flota_nn_dsp_gemm flota_nn_dsp_gemm_t;
  * are contiguous and saturated to int8. */
 typedef void flota_nn_dsp_multiply_t(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1);
 
+/* The same with one column of int8 values. */
+typedef void flota_nn_dsp_multiply_one_t(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int8_t *out);
+
 /* A matrix of weights and what becomes of its products. Channels come in groups of four, of which the last may be used
  * in part. How weights and biases are packed is a matter of `multiply`: see src/nn/dsp/gemm.h. */
 struct flota_nn_dsp_gemm {
@@ -36,10 +39,12 @@ struct flota_nn_dsp_gemm {
     int32_t pairs;         /* pairs of inputs each channel sums over */
     int32_t offset;        /* 2 * output zero point + 1 */
     int8_t min, max;       /* clamp of the stored value */
-    flota_nn_dsp_multiply_t *multiply; /* NULL in a fully connected layer, which has one column */
+    flota_nn_dsp_multiply_t *multiply;         /* NULL in a fully connected layer */
+    flota_nn_dsp_multiply_one_t *multiply_one; /* NULL anywhere else */
 };
 
 flota_nn_dsp_multiply_t flota_nn_dsp_gemm_4x2, flota_nn_dsp_gemm_4x2_once, flota_nn_dsp_gemm_wide;
+flota_nn_dsp_multiply_one_t flota_nn_dsp_gemm_4x1_s8, flota_nn_dsp_gemm_wide_s8;
 
 /* Convolution whose groups see all input channels. Output pixels are made two at a time, in row-major order. */
 typedef struct {

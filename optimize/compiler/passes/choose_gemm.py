@@ -154,10 +154,8 @@ def choose_fully_connected(call: FullyConnectedCall) -> Kernel:
     """The packed form of a fully connected layer; inputs are filled up to whole quads."""
     filled = -(-call.in_features // 4) * 4
     order = [place if place < call.in_features else -1 for place in run_order(filled)]
-    gemm = pack_twice(_matrix(call), call.bias, call.input_offset, call.requantize, order)
-    if gemm is None:
-        wide = _packed(call, run_order(call.in_features))
-        return DspPointwiseCall(call.batches, call.in_features, call.out_features, wide)
+    arguments = (_matrix(call), call.bias, call.input_offset, call.requantize, order)
+    gemm = pack_twice(*arguments) or pack_wide(*arguments)
     return DspFullyConnectedCall(call.batches, call.in_features, call.out_features, gemm)
 
 

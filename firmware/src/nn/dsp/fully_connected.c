@@ -17,7 +17,7 @@ void flota_nn_dsp_fully_connected_s8(const flota_nn_dsp_fully_connected_t *fc, c
     for (int32_t b = 0; b < fc->batches; b++) {
         const int8_t *column = (fc->in_features & 3) == 0 ? input : whole_quads(input, fc->in_features, (int8_t *)scratch);
 
-        flota_nn_dsp_gemm_4x1_s8(&fc->gemm, column, output);
+        fc->gemm.multiply_one(&fc->gemm, column, output);
         clamp_values(&fc->gemm, output, fc->out_features);
         input += fc->in_features;
         output += fc->out_features;

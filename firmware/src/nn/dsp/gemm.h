@@ -9,6 +9,7 @@
  *     weights: [group][k pair][2], channels 0 and 1, channels 2 and 3.
  *     bias: [group][4]: channel 0, 256 * channel 1 + channel 0, the same for channels 2 and 3; modulo 2^32.
  *
+ *     Of one column each quad of inputs counts as the pairs (0, 2) and (1, 3).
  *     shift: right shift after the doubling multiplication, less one: 0..22.
  *
  * flota_nn_dsp_gemm_4x2_once: the same product; ((256 * sum + bias) * multiplier) >> 44, saturated, is the result. The
@@ -16,9 +17,9 @@
  *     bias: [group][4]: of an even channel its upper 24 bits, of an odd channel all of it plus the word before.
  *     shift: the lower 8 bits of the biases of channels 0 and 2, then two zeros.
  *
- * flota_nn_dsp_gemm_wide: what the others cannot prove: larger sums, a weight of -128 beside a negative one, any shift.
- *     weights: [channel][k quad], bytes 0 and 2 for the first pair of the quad, 1 and 3 for the second.
- *     bias: [channel]. shift: the left shift of nn.h, as an int8.
+ * flota_nn_dsp_gemm_wide, flota_nn_dsp_gemm_wide_s8: what the others cannot prove: larger sums, a weight of -128 beside a negative one, any shift.
+ *     weights: [group][k quad][channel], bytes 0 and 2 for the first pair of the quad, 1 and 3 for the second.
+ *     bias: [group][channel]. shift: the left shift of nn.h, as an int8.
  *
  * The assembly reads flota_nn_dsp_gemm_t and flota_nn_dsp_factors_t at fixed offsets.
  */
@@ -28,8 +29,5 @@
 #include <stdint.h>
 
 #include "flota/nn_dsp.h"
-
-/* One column of int8 values. `gemm->pairs` is even; each quad of inputs counts as the pairs (0, 2) and (1, 3). */
-void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int8_t *out);
 
 #endif

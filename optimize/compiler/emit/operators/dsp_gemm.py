@@ -17,8 +17,11 @@ PRODUCTS: dict[dsp.Product, str] = {
 }
 
 
+ONE_COLUMN: dict[dsp.Product, str] = {"twice": "flota_nn_dsp_gemm_4x1_s8", "wide": "flota_nn_dsp_gemm_wide_s8"}
+
+
 def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str]:
-    """(arrays, initializer) of a flota_nn_dsp_gemm_t that ``product`` multiplies with columns."""
+    """(arrays, initializer) of a flota_nn_dsp_gemm_t whose product is given by ``product``."""
     words = number_array("uint32_t", f"{name}_weights", np.frombuffer(gemm.weights, "<u4").tolist(), "0x{:08x}".format)
     biases = number_array("int32_t", f"{name}_bias", [value for group in gemm.biases for value in group])
     rows = "\n".join(f"    {{{braces(four.multiplier)}, {braces(four.shift)}}}," for four in gemm.factors)
@@ -29,13 +32,13 @@ def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str
         f".groups = {len(gemm.biases)}, .last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
         f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}, "
         f".min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}, "
-        f".multiply = {product}}}"
+        f"{product}}}"
     )
     return (words, biases, factors), value
 
 
 def _conv_constants(name: str, call: dsp.DspConvCall) -> tuple[str, ...]:
-    arrays, gemm = _gemm(name, call.gemm, PRODUCTS[call.gemm.product])
+    arrays, gemm = _gemm(name, call.gemm, f".multiply = {PRODUCTS[call.gemm.product]}")
     pixel, row, whole = call.output_steps
     fields: dict[str, str | int] = {
         "input": image_text(call.input),
@@ -68,7 +71,7 @@ def _transpose_conv(name: str, call: dsp.DspTransposeConvCall, operands: Operand
 
 
 def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Code:
-    arrays, gemm = _gemm(name, call.gemm, PRODUCTS[call.gemm.product])
+    arrays, gemm = _gemm(name, call.gemm, f".multiply = {PRODUCTS[call.gemm.product]}")
     fields: dict[str, str | int] = {
         "pixels": call.pixels,
         "in_channels": call.in_channels,
@@ -80,7 +83,7 @@ def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Cod
 
 
 def _fully_connected(name: str, call: dsp.DspFullyConnectedCall, operands: Operands) -> Code:
-    arrays, gemm = _gemm(name, call.gemm, "NULL")
+    arrays, gemm = _gemm(name, call.gemm, f".multiply_one = {ONE_COLUMN[call.gemm.product]}")
     fields: dict[str, str | int] = {
         "batches": call.batches,
         "in_features": call.in_features,
