@@ -260,6 +260,23 @@ class Unary(SourcePayload):
 
 
 @dataclass(frozen=True, slots=True)
+class FloatFunction(SourcePayload):
+    """A function of one float32 that the interpreter has for no other type.
+
+    A converter leaves it between a DEQUANTIZE and a QUANTIZE; a pass makes a table of the three.
+    """
+
+    kind: Literal["neg", "square", "sqrt", "exp", "log", "sin", "cos", "floor", "ceil", "round"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tabulated(SourcePayload):
+    """A function of one int8, given by its results for -128 to 127."""
+
+    table: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Quantize(SourcePayload):
     """float32 to int8."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from optimize.compiler.fixed_point import multiply, wrap32
 from optimize.compiler.kernels import Kernel, _walk
 from optimize.compiler.leads import element_lead
 
@@ -37,9 +39,46 @@ class BroadcastCall(Kernel):
         stem = "extremes" if self.kind in ("maximum", "minimum") else self.kind
         return (f"src/nn/{stem}.c",)
 
+    def element(self, left: int, right: int) -> int:
+        """One element from the stored values of both inputs, as the C code computes it."""
+        return ELEMENTS[self.kind](self, left, right)
+
     def lead(self, operand: int) -> int | None:
         """Every value reads one element of each input, then is written."""
         return element_lead(_walk(tuple(zip(self.extents, self.strides[operand], strict=True))))
+
+
+def _bend(call: BroadcastCall, left: int, right: int) -> int:
+    """As firmware/src/nn/prelu.c."""
+    x = left + call.input_offsets[0]
+    if x >= 0:
+        return _finish(call, multiply(x, call.input_multipliers[0], call.input_shifts[0]))
+    return _finish(call, multiply(x * (right + call.input_offsets[1]), call.multiplier, call.shift))
+
+
+def _square(call: BroadcastCall, left: int, right: int) -> int:
+    """As firmware/src/nn/squared_difference.c."""
+    fine = [
+        multiply((value + offset) * 128, multiplier, shift)
+        for value, offset, multiplier, shift in zip(
+            (left, right), call.input_offsets, call.input_multipliers, call.input_shifts, strict=True
+        )
+    ]
+    return _finish(call, multiply((fine[0] - fine[1]) ** 2, call.multiplier, call.shift))
+
+
+def _finish(call: BroadcastCall, scaled: int) -> int:
+    low, high = call.clamp
+    return min(max(wrap32(scaled + call.output_offset), low), high)
+
+
+ELEMENTS: dict[str, Callable[[BroadcastCall, int, int], int]] = {
+    "maximum": lambda call, left, right: max(left, right),
+    "minimum": lambda call, left, right: min(left, right),
+    "prelu": _bend,
+    "squared_difference": _square,
+}
+"""Kind -> the function of one element."""
 
 
 @dataclass(frozen=True, slots=True)

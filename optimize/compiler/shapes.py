@@ -100,6 +100,7 @@ SHAPES: dict[type, Callable[[Any, Operands], Shape]] = {
     ir.Conv2D: _windowed,
     ir.DepthwiseConv2D: _windowed,
     ir.Dequantize: _same,
+    ir.FloatFunction: _same,
     ir.FullyConnected: _fully_connected,
     ir.L2Normalization: _same,
     ir.Mean: _reduced,

@@ -126,4 +126,12 @@ UNARY_TABLES: dict[str, Callable[[Op, Tensor, Tensor], tuple[int, ...]]] = {
 }
 
 
-LOWERINGS: dict[type, Lowering] = {ir.Unary: _unary}
+def _tabulated(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> LookupCall:
+    assert isinstance(op.payload, ir.Tabulated)
+    return LookupCall(output.elements, op.payload.table)
+
+
+LOWERINGS: dict[type, Lowering] = {
+    ir.Unary: _unary,
+    ir.Tabulated: _tabulated,
+}

@@ -7,7 +7,7 @@ from typing import Literal
 
 from optimize.compiler import schema
 from optimize.compiler.flatbuffer import TRUNCATED_HINT
-from optimize.compiler.ir import Binary, Dequantize, Opaque, Quantize, Softmax, Unary
+from optimize.compiler.ir import Binary, Dequantize, FloatFunction, Opaque, Quantize, Softmax, Unary
 from optimize.compiler.operators.context import ONE, TWO, Context, Rule, read_activation
 from optimize.errors import InvalidModel
 
@@ -61,23 +61,39 @@ def _unary(
     return lambda context: Unary(kind)
 
 
+def _float_function(
+    kind: Literal["neg", "square", "sqrt", "exp", "log", "sin", "cos", "floor", "ceil", "round"],
+) -> Callable[[Context], FloatFunction]:
+    return lambda context: FloatFunction(kind)
+
+
 RULES: dict[str, Rule] = {
     "ABS": Rule(_unary("abs"), ONE),
+    "CEIL": Rule(_float_function("ceil"), ONE),
+    "COS": Rule(_float_function("cos"), ONE),
     "ELU": Rule(_unary("elu"), ONE),
+    "EXP": Rule(_float_function("exp"), ONE),
+    "FLOOR": Rule(_float_function("floor"), ONE),
     "HARD_SWISH": Rule(_unary("hard_swish"), ONE),
     "LEAKY_RELU": Rule(_leaky_relu, ONE, options_type=75),
+    "ROUND": Rule(_float_function("round"), ONE),
     "RSQRT": Rule(_unary("rsqrt"), ONE),
     "ADD": Rule(_binary("add"), TWO, options_type=11),
     "DEQUANTIZE": Rule(_dequantize, ONE),
+    "LOG": Rule(_float_function("log"), ONE),
     "LOGISTIC": Rule(_unary("logistic"), ONE),
     "MAXIMUM": Rule(_plain_binary("maximum"), TWO),
     "MINIMUM": Rule(_plain_binary("minimum"), TWO),
     "MUL": Rule(_binary("mul"), TWO, options_type=21),
+    "NEG": Rule(_float_function("neg"), ONE),
     "PRELU": Rule(_plain_binary("prelu"), TWO),
     "QUANTIZE": Rule(_quantize, ONE),
     "RELU": Rule(_unary("relu"), ONE),
     "RELU6": Rule(_unary("relu6"), ONE),
+    "SIN": Rule(_float_function("sin"), ONE),
     "SOFTMAX": Rule(_softmax, ONE, options_type=9),
+    "SQRT": Rule(_float_function("sqrt"), ONE),
+    "SQUARE": Rule(_float_function("square"), ONE),
     "SQUARED_DIFFERENCE": Rule(_plain_binary("squared_difference"), TWO),
     "SUB": Rule(_binary("sub"), TWO, options_type=28),
     "TANH": Rule(_unary("tanh"), ONE),

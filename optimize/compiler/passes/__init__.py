@@ -17,9 +17,11 @@ from optimize.compiler.passes.refuse_unsupported import refuse_unsupported
 from optimize.compiler.passes.schedule import schedule
 from optimize.compiler.passes.select_dsp import select_dsp
 from optimize.compiler.passes.select_helium import select_helium
+from optimize.compiler.passes.tabulate_floats import tabulate_floats
 from optimize.compiler.verify import verify
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    tabulate_floats,
     drop_unused,
     refuse_unsupported,
     alias_reshapes,

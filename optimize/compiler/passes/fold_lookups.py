@@ -24,6 +24,7 @@ from optimize.compiler.kernels import (
     LookupCall,
     PoolCall,
 )
+from optimize.compiler.kernels_values import BroadcastCall
 
 Table = tuple[int, ...]
 IDENTITY: Table = tuple(range(-128, 128))
@@ -60,7 +61,7 @@ class _Folder:
 
     def tabulated(self, op: Op) -> Op:
         """An element-wise operator on one varying int8 as a table."""
-        if not isinstance(op.payload, ElementwiseCall):
+        if not isinstance(op.payload, ElementwiseCall | BroadcastCall):
             return op
         size = self.tensors[op.outputs[0]].bytes
         owners = [self.storage(tensor) for tensor in op.inputs]
@@ -120,14 +121,16 @@ def _uses(graph: Graph) -> dict[int, int]:
     return uses
 
 
-def _table(call: ElementwiseCall, place: int, other: int | None) -> Table:
+def _table(call: ElementwiseCall | BroadcastCall, place: int, other: int | None) -> Table:
     """The operator on input ``place``; the other input is ``other``, or the same value."""
     return tuple(_element(call, x, place, x if other is None else other) for x in range(-128, 128))
 
 
-def _element(call: ElementwiseCall, x: int, place: int, other: int) -> int:
+def _element(call: ElementwiseCall | BroadcastCall, x: int, place: int, other: int) -> int:
     """One element, as firmware/src/nn/elementwise.c computes it."""
     stored = (x, other) if place == 0 else (other, x)
+    if isinstance(call, BroadcastCall):
+        return call.element(*stored)
     left, right = (value + offset for value, offset in zip(stored, call.input_offsets, strict=True))
     if call.kind != "mul":
         left, right = (

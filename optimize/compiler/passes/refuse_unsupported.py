@@ -8,6 +8,7 @@ from optimize.compiler.ir import (
     Conv2D,
     DepthwiseConv2D,
     Dequantize,
+    FloatFunction,
     FullyConnected,
     Graph,
     Known,
@@ -27,6 +28,8 @@ from optimize.errors import UnsupportedOperator
 
 QUANTIZE_HINT = "convert the model with full int8 quantization (inference_input_type and output_type int8)"
 
+FLOAT_HINT = "keep it in float between DEQUANTIZE and QUANTIZE: convert with TFLITE_BUILTINS allowed beside int8"
+
 MOVABLE = ("int8", "float32", "int32")
 """Types of operators that look at no value."""
 
@@ -40,6 +43,8 @@ def refuse_unsupported(graph: Graph) -> Graph:
     for op in graph.ops:
         if isinstance(op.payload, Opaque):
             raise UnsupportedOperator(f"{op.label}: {op.payload.reason}", hint=op.payload.hint)
+        if isinstance(op.payload, FloatFunction):
+            raise UnsupportedOperator(f"{op.label}: the TFLM interpreter has it for float32 only", hint=FLOAT_HINT)
         _check_types(graph, op)
     return graph
 

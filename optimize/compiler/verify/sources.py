@@ -167,6 +167,8 @@ RULES: dict[type, Rule] = {
     ir.Concat: _concat,
     ir.Softmax: same_shape,
     ir.Unary: same_elements,
+    ir.FloatFunction: same_elements,
+    ir.Tabulated: same_elements,
     ir.Quantize: same_elements,
     ir.Dequantize: same_elements,
     ir.Known: _known,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from host_models import load, reference, run
 from operator_models import One, float32
+from tflite_builder import options
 
 from optimize.compiler import build_host_library, compile_tflite
 from optimize.errors import InvalidModel, UnsupportedOperator
@@ -67,3 +68,63 @@ def test_scales_out_of_reach_are_refused(name: str, scales: tuple[float, float])
 def test_functions_the_interpreter_has_only_in_float_are_refused(name: str) -> None:
     with pytest.raises(UnsupportedOperator, match=rf"operator 0 \({name}\)"):
         compile_tflite(model(name, QUANTS[0]), name="m")
+
+
+def island(quant: tuple[float, int, float, int], *names: str) -> bytes:
+    """DEQUANTIZE, float functions, QUANTIZE."""
+    one = One((1, 256), scale=float32(quant[0]), zero_point=quant[1])
+    now = one.b.op("DEQUANTIZE", [one.x], one.b.tensor((1, 256), "float32"))
+    for name in names:
+        table = options("LeakyReluOptions", alpha=0.3) if name == "LEAKY_RELU" else None
+        now = one.b.op(name, [now], one.b.tensor((1, 256), "float32"), table)
+    out = one.b.tensor((1, 256), scale=float32(quant[2]), zero_point=quant[3])
+    return one.b.build([one.x], [one.b.op("QUANTIZE", [now], out)])
+
+
+@pytest.mark.parametrize("quant", QUANTS)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("NEG",),
+        ("SQUARE", "NEG"),
+        ("ABS", "SQRT"),
+        ("FLOOR",),
+        ("CEIL",),
+        ("ROUND",),
+        ("LEAKY_RELU",),
+        ("SIN", "COS"),
+        (),
+    ],
+)
+def test_float_functions_between_int8_become_tables(
+    tmp_path: Path, quant: tuple[float, int, float, int], names: tuple[str, ...]
+) -> None:
+    data = island(quant, *names)
+    assert set(compile_tflite(data, name="m").operators) <= {"QUANTIZE"}
+    check_table(data, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ELU", "TANH", "HARD_SWISH", "RELU", "RELU6"])
+def test_float_activations_between_int8_become_tables(tmp_path: Path, name: str) -> None:
+    for number, quant in enumerate(QUANTS):
+        check_table(island(quant, name), tmp_path / str(number))
+
+
+@pytest.mark.parametrize("name", ["EXP", "LOG", "RSQRT"])
+def test_float_functions_over_what_they_are_defined_for(tmp_path: Path, name: str) -> None:
+    """Where a result is not finite, what the interpreter stores is undefined."""
+    for number, quant in enumerate(((0.05, 3, 0.1, 3), (0.01, -128, 0.02, -20))):
+        low = quant[1] + 1 if name != "EXP" else -128
+        check_table(island(quant, name), tmp_path / str(number), np.maximum(ALL, np.int8(low)))
+
+
+@pytest.mark.parametrize("name", ["MAXIMUM", "MINIMUM", "PRELU", "SQUARED_DIFFERENCE"])
+def test_an_operator_with_one_constant_becomes_a_table(tmp_path: Path, name: str) -> None:
+    for number, quant in enumerate(QUANTS):
+        one = One((1, 256), scale=float32(quant[0]), zero_point=quant[1])
+        same = {"scale": float32(quant[0]), "zero_point": quant[1]}
+        other = one.tensor((1,), data=np.array([-37], np.int8), **same)
+        scale = float32(quant[0]) if name.startswith("M") else float32(quant[2])
+        data = one.model(name, [(1, 256)], one.x, other, **(same | {"scale": scale}))
+        assert b"_table" in compile_tflite(data, name="m").files["model.c"]
+        check_table(data, tmp_path / str(number))
