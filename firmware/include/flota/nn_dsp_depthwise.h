@@ -6,6 +6,7 @@
 #define FLOTA_NN_DSP_DEPTHWISE_H
 
 #include "flota/nn.h"
+#include "flota/nn_dsp_elementwise.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,9 +38,6 @@ typedef struct {
  * they may overlap in any way. */
 void flota_nn_dsp_depthwise3_s8(const flota_nn_dsp_depthwise3_t *conv, const int8_t *input, int8_t *output,
                                 uint8_t *scratch);
-
-/* Brings `count` stored values into [min, max]. */
-void flota_nn_dsp_clamp_s8(int32_t count, int32_t min, int32_t max, int8_t *values);
 
 #ifdef __cplusplus
 }

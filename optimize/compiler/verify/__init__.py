@@ -11,6 +11,7 @@ from optimize.compiler.ir import Graph, Op
 from optimize.compiler.verify import (
     calls,
     dsp_depthwise,
+    dsp_elementwise,
     dsp_gemm,
     helium,
     rearranging,
@@ -91,6 +92,7 @@ def _define(graph: Graph, defined: set[int], index: int, by: str) -> None:
 FAMILIES = (
     calls,
     dsp_depthwise,
+    dsp_elementwise,
     dsp_gemm,
     helium,
     rearranging,

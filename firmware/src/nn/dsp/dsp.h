@@ -53,6 +53,11 @@ static inline int32_t dsp_smlatt(uint32_t a, uint32_t b, int32_t sum)
     return __smlatt((int32_t)a, (int32_t)b, sum);
 }
 
+/* GCC makes these SMULBB and SMULTT. */
+static inline int32_t dsp_smulbb(uint32_t a, uint32_t b) { return (int16_t)(uint16_t)a * (int16_t)(uint16_t)b; }
+
+static inline int32_t dsp_smultt(uint32_t a, uint32_t b) { return ((int32_t)a >> 16) * ((int32_t)b >> 16); }
+
 /* Bytes 0 and 2, sign-extended to packed halfwords. */
 static inline uint32_t dsp_sxtb16(uint32_t bytes) { return (uint32_t)__sxtb16((int8x4_t)bytes); }
 
@@ -109,6 +114,61 @@ static inline int32_t dsp_ssat8(int32_t x)
     return result;
 }
 
+/* `shift` is a constant, 1..31. */
+#define dsp_ssat8_asr(x, shift)                                                             \
+    __extension__({                                                                         \
+        int32_t saturated_;                                                                 \
+        __asm__("ssat %0, #8, %1, asr %2" : "=r"(saturated_) : "r"((int32_t)(x)), "n"(shift)); \
+        saturated_;                                                                         \
+    })
+
+/* (a * lane of b) >> 16, plus `sum`. */
+static inline int32_t dsp_smlawb(int32_t a, uint32_t b, int32_t sum) { return __smlawb(a, (int32_t)b, sum); }
+
+static inline int32_t dsp_smlawt(int32_t a, uint32_t b, int32_t sum) { return __smlawt(a, (int32_t)b, sum); }
+
+static inline uint32_t dsp_sadd16(uint32_t a, uint32_t b) { return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b); }
+
+static inline uint32_t dsp_ssub16(uint32_t a, uint32_t b) { return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b); }
+
+/* The sign-extended bytes 0 and 2, or 1 and 3, of `bytes` added to packed halfwords. */
+static inline uint32_t dsp_sxtab16(uint32_t sum, uint32_t bytes)
+{
+    return (uint32_t)__sxtab16((int16x2_t)sum, (int8x4_t)bytes);
+}
+
+static inline uint32_t dsp_sxtab16_odd(uint32_t sum, uint32_t bytes)
+{
+    uint32_t lanes;
+
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(lanes) : "r"(sum), "r"(bytes));
+    return lanes;
+}
+
+/* `word` with the byte at bit `at` (8, 16 or 24, a constant) replaced by the low byte of `byte`. */
+#define dsp_insert_byte(word, byte, at)                                                             \
+    __extension__({                                                                                 \
+        uint32_t inserted_ = (word);                                                                \
+        __asm__("bfi %0, %1, %2, #8" : "+r"(inserted_) : "r"((uint32_t)(byte)), "n"(at));           \
+        inserted_;                                                                                  \
+    })
+
+/* Keeps a constant in a register, where it can be the operand of a shifted AND. */
+static inline uint32_t dsp_in_register(uint32_t constant)
+{
+    __asm__("" : "+r"(constant));
+    return constant;
+}
+
+/* The greater of each of four int8. */
+static inline uint32_t dsp_max8(uint32_t a, uint32_t b)
+{
+    uint32_t greater;
+
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(greater) : "r"(a), "r"(b) : "cc");
+    return greater;
+}
+
 /* Four saturating int8 additions. */
 static inline uint32_t dsp_qadd8(uint32_t a, uint32_t b) { return (uint32_t)__qadd8((int8x4_t)a, (int8x4_t)b); }
 
@@ -145,6 +205,10 @@ static inline int32_t dsp_smlatt(uint32_t a, uint32_t b, int32_t sum)
     return wrapping_add(sum, dsp_lane1(a) * dsp_lane1(b));
 }
 
+static inline int32_t dsp_smulbb(uint32_t a, uint32_t b) { return dsp_lane0(a) * dsp_lane0(b); }
+
+static inline int32_t dsp_smultt(uint32_t a, uint32_t b) { return dsp_lane1(a) * dsp_lane1(b); }
+
 static inline int32_t dsp_smlad(uint32_t a, uint32_t b, int32_t sum)
 {
     return dsp_smlatt(a, b, dsp_smlabb(a, b, sum));
@@ -170,6 +234,39 @@ static inline int32_t dsp_smmul(int32_t a, int32_t b) { return (int32_t)(((int64
 
 static inline int32_t dsp_ssat8(int32_t x) { return clamp(x, -128, 127); }
 
+#define dsp_ssat8_asr(x, shift) dsp_ssat8((x) >> (shift))
+
+static inline uint32_t dsp_insert_byte(uint32_t word, uint32_t byte, int32_t at)
+{
+    return (word & ~(0xffu << at)) | (byte & 0xffu) << at;
+}
+
+static inline uint32_t dsp_in_register(uint32_t constant) { return constant; }
+
+static inline int32_t dsp_smlawb(int32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, (int32_t)(((int64_t)a * dsp_lane0(b)) >> 16));
+}
+
+static inline int32_t dsp_smlawt(int32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, (int32_t)(((int64_t)a * dsp_lane1(b)) >> 16));
+}
+
+static inline uint32_t dsp_sadd16(uint32_t a, uint32_t b)
+{
+    return dsp_lanes(dsp_lane0(a) + dsp_lane0(b), dsp_lane1(a) + dsp_lane1(b));
+}
+
+static inline uint32_t dsp_ssub16(uint32_t a, uint32_t b)
+{
+    return dsp_lanes(dsp_lane0(a) - dsp_lane0(b), dsp_lane1(a) - dsp_lane1(b));
+}
+
+static inline uint32_t dsp_sxtab16(uint32_t sum, uint32_t bytes) { return dsp_sadd16(sum, dsp_sxtb16(bytes)); }
+
+static inline uint32_t dsp_sxtab16_odd(uint32_t sum, uint32_t bytes) { return dsp_sadd16(sum, dsp_sxtb16_odd(bytes)); }
+
 static inline uint32_t dsp_bytes(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
 {
     return ((uint32_t)b0 & 0xffu) | ((uint32_t)b1 & 0xffu) << 8 | ((uint32_t)b2 & 0xffu) << 16 | (uint32_t)b3 << 24;
@@ -181,6 +278,18 @@ static inline uint32_t dsp_qadd8(uint32_t a, uint32_t b)
 {
     return dsp_bytes(dsp_ssat8(dsp_byte(a, 0) + dsp_byte(b, 0)), dsp_ssat8(dsp_byte(a, 1) + dsp_byte(b, 1)),
                      dsp_ssat8(dsp_byte(a, 2) + dsp_byte(b, 2)), dsp_ssat8(dsp_byte(a, 3) + dsp_byte(b, 3)));
+}
+
+static inline uint32_t dsp_max8(uint32_t a, uint32_t b)
+{
+    uint32_t greater = 0;
+
+    for (int32_t i = 0; i < 4; i++) {
+        const uint32_t byte = (uint32_t)(dsp_byte(a, i) >= dsp_byte(b, i) ? dsp_byte(a, i) : dsp_byte(b, i));
+
+        greater |= (byte & 0xffu) << (8 * i);
+    }
+    return greater;
 }
 
 static inline uint32_t dsp_qsub8(uint32_t a, uint32_t b)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from optimize.compiler.emit.operators import (
     dsp_depthwise,
+    dsp_elementwise,
     dsp_gemm,
     elementwise,
     helium,
@@ -31,6 +32,7 @@ def emit_operator(identifier: str, op: Op, operands: Operands) -> Code:
 
 FAMILIES = (
     dsp_depthwise,
+    dsp_elementwise,
     dsp_gemm,
     elementwise,
     helium,

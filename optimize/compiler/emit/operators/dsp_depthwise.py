@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optimize.compiler import kernels_dsp_depthwise as dsp
 from optimize.compiler.emit.operators.common import Code, Emitter, Operands, struct_text
+from optimize.compiler.emit.operators.dsp_elementwise import clamp_text
 
 
 def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> Code:
@@ -34,13 +35,6 @@ def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> C
     arguments = f"&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {operands.scratch}"
     statements = (f"flota_nn_dsp_depthwise3_s8({arguments});", *clamp_text(call.output.elements, call.clamp, operands))
     return Code((channels, parameters), statements)
-
-
-def clamp_text(count: int, clamp: tuple[int, int], operands: Operands) -> tuple[str, ...]:
-    """The statement that clamps ``count`` values of output 0; none where every int8 is allowed."""
-    if clamp == (-128, 127):
-        return ()
-    return (f"flota_nn_dsp_clamp_s8({count}, {clamp[0]}, {clamp[1]}, {operands.outputs[0]});",)
 
 
 EMITTERS: dict[type, Emitter] = {dsp.DspDepthwise3Call: _depthwise3}
