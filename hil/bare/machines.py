@@ -19,6 +19,7 @@ class BareMachine:
         machine: QEMU's name of it.
         core: Its processor.
         cpu: GCC options.
+        cores: Whose kernels run on it (names of ``optimize/compiler/cores.py``).
         models_cycles: Whether the timing table of ``hil.cycles`` is this processor's.
     """
 
@@ -32,6 +33,7 @@ class BareMachine:
     ram_base: int
     ram_bytes: int
     models_cycles: bool
+    cores: tuple[str, ...]
     stack_bytes: int = 0x10000
 
     @property
@@ -56,6 +58,7 @@ MACHINES: Mapping[str, BareMachine] = MappingProxyType(
                 ram_base=0x20000000,  # ZBT SSRAM2/3
                 ram_bytes=0x00400000,
                 models_cycles=True,
+                cores=("portable", "cortex-m4"),
             ),
             BareMachine(
                 board="qemu-mps3-an547",
@@ -68,6 +71,7 @@ MACHINES: Mapping[str, BareMachine] = MappingProxyType(
                 ram_base=0x21000000,  # internal SRAM, both banks
                 ram_bytes=0x00400000,
                 models_cycles=False,
+                cores=("portable", "cortex-m4", "cortex-m55"),
             ),
         )
     }

@@ -229,7 +229,7 @@ class _Emulation:
         return CyclesPlugin(self.folder, [Region(entry)], buckets=[address for address, _ in self.buckets])
 
     def _passages(self, plugin: CyclesPlugin, count: int) -> list[Passage]:
-        passages = list(plugin.counts().passages)
+        passages = list(plugin.passages())
         if len(passages) != count or any(passage.interruptions for passage in passages):
             raise self._failed(f"{len(passages)} passages through invoke were counted, not {count} whole ones")
         return passages

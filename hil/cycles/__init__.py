@@ -5,7 +5,7 @@ wait states (``cortex_m4.c``). Cycles are a model of a Cortex-M4, never a measur
 show.
 """
 
-from hil.cycles.counts import Cost, Counts, Passage, parse_counts
+from hil.cycles.counts import Cost, Passage, parse_counts
 from hil.cycles.plugin import CyclesPlugin, Region, build_plugin
 
-__all__ = ["Cost", "Counts", "CyclesPlugin", "Passage", "Region", "build_plugin", "parse_counts"]
+__all__ = ["Cost", "CyclesPlugin", "Passage", "Region", "build_plugin", "parse_counts"]

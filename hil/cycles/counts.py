@@ -1,11 +1,10 @@
 """What the plugin wrote: instructions and modelled cycles of each passage through a region, by bucket.
 
-The file is text, a line a fact, decimal numbers but for addresses::
+The file is text, a line a fact, decimal numbers::
 
     flota-cycles 2
     passage REGION INTERRUPTIONS TAKEN SAVED FOLDED ADDRESS_STALLS RESULT_STALLS UNALIGNED SKIPPED
     cost BUCKET INSTRUCTIONS CYCLES            of the passage above; bucket 0 is what no bucket has
-    instruction ADDRESS INSTRUCTIONS CYCLES    hexadecimal address; only when asked for
     end PASSAGES
 
 The reading is strict: a file that is cut short, or says anything else, is refused.
@@ -70,16 +69,8 @@ class Passage:
         return sum(self.buckets, NOTHING)
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """All passages in order; ``by_address`` maps instruction addresses to costs where that was asked for."""
-
-    passages: tuple[Passage, ...]
-    by_address: dict[int, Cost]
-
-
-def parse_counts(text: str, *, regions: int, buckets: int) -> Counts:
-    """Read the plugin's file.
+def parse_counts(text: str, *, regions: int, buckets: int) -> tuple[Passage, ...]:
+    """The passages in the plugin's file, in order.
 
     Args:
         text: Its content.
@@ -102,10 +93,10 @@ def parse_counts(text: str, *, regions: int, buckets: int) -> Counts:
             reader.take(line)
         except (ValueError, IndexError, TypeError) as error:
             raise CountsInvalid(f"line {number} of the counts is {line[:60]!r}") from error
-    counts = reader.counts()
-    if lines[-2] != f"end {len(counts.passages)}":
-        raise CountsInvalid(f"the counts have {len(counts.passages)} passages, their last line is {lines[-2][:40]!r}")
-    return counts
+    passages = tuple(reader.passages())
+    if lines[-2] != f"end {len(passages)}":
+        raise CountsInvalid(f"the counts have {len(passages)} passages, their last line is {lines[-2][:40]!r}")
+    return passages
 
 
 class _Reader:
@@ -115,7 +106,6 @@ class _Reader:
         self._regions = regions
         self._buckets = buckets
         self._passages: list[tuple[list[int], list[Cost]]] = []
-        self._by_address: dict[int, Cost] = {}
 
     def take(self, line: str) -> None:
         kind, *fields = line.split(" ")
@@ -124,21 +114,15 @@ class _Reader:
         elif kind == "cost":
             bucket, instructions, cycles = (_natural(field) for field in fields)
             self._passages[-1][1][bucket] = Cost(instructions, cycles)
-        elif kind == "instruction":
-            address, cost = int(fields[0], 16), Cost(*(_natural(field) for field in fields[1:]))
-            self._by_address[address] = self._by_address.get(address, NOTHING) + cost
         else:
             raise ValueError(kind)
-
-    def counts(self) -> Counts:
-        return Counts(tuple(self._made()), self._by_address)
 
     def _passage(self, numbers: Sequence[int]) -> None:
         if len(numbers) != _PASSAGE_FIELDS or numbers[0] >= self._regions:
             raise ValueError("passage")
         self._passages.append((list(numbers), [NOTHING] * (self._buckets + 1)))
 
-    def _made(self) -> Iterator[Passage]:
+    def passages(self) -> Iterator[Passage]:
         for numbers, costs in self._passages:
             region, interruptions, taken, saved, folded, address_stalls, result_stalls, unaligned, skipped = numbers
             yield Passage(

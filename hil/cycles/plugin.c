@@ -6,7 +6,6 @@
  *   region START STOP    counted from the instruction at START up to, without it, the one at STOP; STOP 0: until the
  *                        function that begins at START returns
  *   bucket START         what the function that begins at START executes, callees that are no buckets included
- *   instructions         write how often each instruction was executed, too
  * The file that is written when QEMU ends is described in hil/cycles/counts.py, which reads it.
  *
  * One processor is watched: with -icount QEMU runs them all in one thread, and the boards have one.
@@ -38,7 +37,6 @@ typedef struct instruction {
     int32_t region; /* that begins here, or -1 */
     int32_t bucket; /* that begins here, or -1 */
     m4_instruction_t timing;
-    cost_t cost;
 } instruction_t;
 
 typedef struct {
@@ -63,7 +61,6 @@ typedef struct {
 
 static struct {
     const char *out;
-    bool list_instructions;
     region_t *regions;
     uint32_t region_count;
     uint32_t *buckets;
@@ -75,7 +72,7 @@ static struct {
 
 /* Where the processor is. */
 static struct {
-    instruction_t *before; /* the instruction executed last, not charged yet */
+    const instruction_t *before; /* the instruction executed last, not charged yet */
     bool accessed;         /* whether it touched memory */
     unsigned int unaligned;
     unsigned int saved, folded, address_stall; /* of it, because of the one before it */
@@ -107,7 +104,7 @@ static void *zeroed(size_t count, size_t size)
 /* Charge the instruction executed last, now that the one after it is known. NULL: there is none. */
 static void charge(const instruction_t *now)
 {
-    instruction_t *const before = at.before;
+    const instruction_t *const before = at.before;
     passage_t *const passage = at.passage;
     const unsigned int skipped = M4_TIMINGS[before->timing.row].memory && !at.accessed;
     const unsigned int waited = now == NULL ? 0 : m4_result_stall(&before->timing, &now->timing);
@@ -133,8 +130,6 @@ static void charge(const instruction_t *now)
     passage->skipped += skipped;
     at.bucket->instructions++;
     at.bucket->cycles += cycles;
-    before->cost.instructions++;
-    before->cost.cycles += cycles;
 }
 
 static void enter_region(const instruction_t *now)
@@ -178,7 +173,7 @@ static void leave_buckets(uint32_t address)
 
 static void on_instruction(unsigned int processor, void *data)
 {
-    instruction_t *const now = data;
+    const instruction_t *const now = data;
 
     (void)processor;
     if (at.passage != NULL) {
@@ -300,18 +295,6 @@ static void write_passage(FILE *out, const passage_t *passage)
     }
 }
 
-static void write_instructions(FILE *out)
-{
-    for (uint32_t i = 0; i < CHAINS; i++) {
-        for (const instruction_t *found = the.chains[i]; found != NULL; found = found->next) {
-            if (found->cost.instructions != 0) {
-                fprintf(out, "instruction %" PRIx32 " %" PRIu64 " %" PRIu64 "\n", found->address,
-                        found->cost.instructions, found->cost.cycles);
-            }
-        }
-    }
-}
-
 /* QEMU ends: write everything. "end" comes only when all of it is there, and says how many passages there are. */
 static void on_exit_of_qemu(qemu_plugin_id_t id, void *data)
 {
@@ -326,9 +309,6 @@ static void on_exit_of_qemu(qemu_plugin_id_t id, void *data)
     fprintf(out, "flota-cycles %d\n", FORMAT_VERSION);
     for (size_t i = 0; i < the.passage_count; i++) {
         write_passage(out, &the.passages[i]);
-    }
-    if (the.list_instructions) {
-        write_instructions(out);
     }
     if (at.passage != NULL) {
         fputs("unfinished\n", out);
@@ -350,8 +330,6 @@ static bool read_line(const char *line)
     } else if (sscanf(line, "bucket %" SCNx32, &bucket) == 1) {
         the.buckets = grown(the.buckets, the.bucket_count + 1u, sizeof bucket);
         the.buckets[the.bucket_count++] = bucket;
-    } else if (strcmp(line, "instructions\n") == 0) {
-        the.list_instructions = true;
     } else {
         return false;
     }

@@ -12,7 +12,7 @@ from flota.files import sha256_hex, write_atomic
 from flota.toolchain import Compiler
 from flota.toolchain.compiler import WARNINGS
 from flota.toolchain.thirdparty import default_cache
-from hil.cycles.counts import Counts, parse_counts
+from hil.cycles.counts import Passage, parse_counts
 from hil.errors import CountsInvalid
 
 _FOLDER = Path(__file__).resolve().parent
@@ -67,17 +67,13 @@ class CyclesPlugin:
         regions: What is counted, at least one.
         buckets: Entry addresses of functions whose costs are told apart; a bucket has what its callees take, unless
             they are buckets themselves.
-        by_address: Whether to count every instruction address, too.
     """
 
-    def __init__(
-        self, folder: Path, regions: Sequence[Region], *, buckets: Sequence[int] = (), by_address: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, regions: Sequence[Region], *, buckets: Sequence[int] = ()) -> None:
         self._regions, self._buckets = len(regions), len(buckets)
         self._spec, self._out = folder / "cycles.spec", folder / "cycles.out"
         lines = [f"region {region.start & ~1:x} {(region.stop or 0) & ~1:x}" for region in regions]
         lines += [f"bucket {address & ~1:x}" for address in buckets]
-        lines += ["instructions"] if by_address else []
         self._spec.write_text("\n".join(lines) + "\n")
 
     def arguments(self) -> tuple[str, ...]:
@@ -88,8 +84,8 @@ class CyclesPlugin:
         """
         return ("-plugin", f"{build_plugin()},spec={self._spec},out={self._out}")
 
-    def counts(self) -> Counts:
-        """What was counted. Call it when QEMU has ended by itself.
+    def passages(self) -> tuple[Passage, ...]:
+        """What was counted, in order. Call it when QEMU has ended by itself.
 
         Raises:
             CountsInvalid: It wrote nothing, or the file is not whole.

@@ -13,11 +13,12 @@ from typing import Literal, Protocol, TypeAlias
 
 from flota.boardlink.geometry import find_geometry
 from flota.bundle import TensorSignature
+from flota.errors import UsageError
 from flota.files import sha256_hex
 from flota.programs import find_program
 from flota.runtimes.tflm import TflmRuntime
 from flota.toolchain import Compiler
-from hil.bare import OPERATORS, BareReport, Inference, find_machine, flota_engine, measure_bare
+from hil.bare import MACHINES, OPERATORS, BareMachine, BareReport, Inference, find_machine, flota_engine, measure_bare
 from hil.bare.flota_engine import Compiled
 from hil.bench.api import TensorFacts, signatures
 from hil.bench.cases import random_cases
@@ -173,6 +174,8 @@ def profile(request: ProfileRequest, *, compile_model: CompileSteps, watch: Watc
     if request.against is not None:
         wanted.append((find_model(request.workspace, request.against), request.against_core or core))
     profiles = []
+    for _, its_core in wanted:
+        _check_core(its_core, machine)
     for model, its_core in wanted:
         watch(f"{model.name}, {its_core}: compile, run, count")
         profiles.append(_profile(model, its_core, request, compile_model))
@@ -189,6 +192,16 @@ def profile(request: ProfileRequest, *, compile_model: CompileSteps, watch: Watc
         },
         profiles=tuple(profiles),
     )
+
+
+def _check_core(core: str, machine: BareMachine) -> None:
+    """Refuse kernels that need what the board's processor lacks; what no board knows, the compiler refuses."""
+    known = {name for other in MACHINES.values() for name in other.cores}
+    if core in known - set(machine.cores):
+        raise UsageError(
+            f"kernels for {core} do not run on the {machine.core} of {machine.board}",
+            hint=f"use one of: {', '.join(machine.cores)}",
+        )
 
 
 def _profile(model: ModelFile, core: str, request: ProfileRequest, compile_model: CompileSteps) -> Profile:

@@ -80,6 +80,8 @@ def test_the_other_board_counts_only(bundles: Path, capsys: pytest.CaptureFixtur
         (["none.flota"], 1, "none.flota: No such file"),
         (["small", "--board", "host"], 2, "bare programs do not run on 'host'"),
         (["small", "--core", "cortex-m5"], 1, "no kernels for a core 'cortex-m5'"),
+        (["small", "--core", "cortex-m55"], 2, "kernels for cortex-m55 do not run on the Arm Cortex-M4F"),
+        (["small", "--against-core", "cortex-m55"], 2, "use one of: portable, cortex-m4"),
         (["small", "--picture", "memory.pdf"], 2, "an .svg or a .png file"),
         (["{alone}"], 2, "no model file to profile"),
         (["{broken}"], 1, "not a .tflite file"),

@@ -63,6 +63,34 @@ def test_an_image_says_what_it_is_and_is_the_same_every_time() -> None:
     assert link("A").data != image.data
 
 
+def test_assembly_sources_are_preprocessed_and_linked() -> None:
+    calls = MODEL.replace(b"arena[16] = arena[0]; return 0;", b"extern int32_t answer(void); return answer();")
+    assembly = b"""
+#include "number.h"
+.syntax unified
+.thumb
+.section .text.answer, "ax"
+.global answer
+.type answer, %function
+answer:
+    movw r0, #NUMBER
+    bx lr
+"""
+    sources = {"model.c": calls, "answer.S": assembly, "number.h": b"#define NUMBER 0x1234\n"}
+    image = link_image(
+        BOARD,
+        "A",
+        sources,
+        [],
+        model="m",
+        version="1.0.0",
+        security_counter=0,
+        golden=[(b"\1\2\3\4", b"\1\0\0\0")],
+        arena_bytes=32,
+    )
+    assert bytes.fromhex("41f23420 7047") in image.data  # movw r0, #0x1234; bx lr
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

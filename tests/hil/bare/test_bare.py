@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +130,34 @@ def test_another_processor_counts_and_models_nothing() -> None:
     assert run.output == b"\1" * 64
     assert run.instructions is not None
     assert run.cycles_modelled is None
+
+
+def test_the_emulator_dies_with_a_killed_parent(tmp_path: Path) -> None:
+    program = (
+        "import sys, tempfile; from pathlib import Path; from hil.bare import *; tempfile.tempdir = sys.argv[1]\n"
+        "engine = Engine('hangs', (SourceFile(Path(sys.argv[2])),))\n"
+        "measure_bare(engine, [Inference(bytes([0xFD]) + bytes(63))])\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path), str(Path(__file__).parent / "adder.c")]
+    with subprocess.Popen(command) as parent:
+        watch = os.pidfd_open(_emulator_of(parent.pid, deadline=time.monotonic() + 60))
+        parent.send_signal(signal.SIGKILL)
+    try:
+        assert select.select([watch], [], [], 10)[0]
+    finally:
+        os.close(watch)
+
+
+def _emulator_of(parent: int, *, deadline: float) -> int:
+    """The process id of a process's emulator, once it has become one."""
+    while time.monotonic() < deadline:
+        for task in Path(f"/proc/{parent}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                with contextlib.suppress(OSError):
+                    if Path(f"/proc/{child}/comm").read_text().startswith("qemu-system"):
+                        return int(child)
+        time.sleep(0.05)
+    raise AssertionError("no emulator was started")
 
 
 def test_bad_engines_and_boards_are_refused(tmp_path: Path) -> None:

@@ -155,14 +155,11 @@ GOOD = "flota-cycles 2\npassage 0 0 1 2 7 3 4 5 6\ncost 0 10 20\ncost 2 1 3\npas
 
 
 def test_counts_are_read() -> None:
-    counts = parse_counts(GOOD, regions=2, buckets=2)
-    first, second = counts.passages
+    first, second = parse_counts(GOOD, regions=2, buckets=2)
     assert first.buckets == (Cost(0, 0), Cost(1, 3), Cost(10, 20))
     assert first.total == Cost(11, 23)
     assert (first.taken, first.saved, first.folded, first.skipped) == (1, 2, 7, 6)
     assert (second.region, second.total) == (1, Cost(0, 0))
-    with_addresses = GOOD.replace("end", "instruction 1fe 7 9\nend")
-    assert parse_counts(with_addresses, regions=2, buckets=2).by_address == {0x1FE: Cost(7, 9)}
 
 
 @pytest.mark.parametrize(
