@@ -8,13 +8,20 @@ import numpy as np
 
 from optimize.compiler.exact_scaling import Factor, find_scaling
 from optimize.compiler.kernels import DepthwiseCall
-from optimize.compiler.kernels_dsp_depthwise import Channel3
+from optimize.compiler.kernels_dsp_depthwise import Channel3, Exact3
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def pack_channels(call: DepthwiseCall, *, transposed: bool) -> tuple[Channel3, ...] | None:
-    """The channels of a 3x3 convolution, or None where one has no exact scaling.
+LEAST_SHIFT, MOST_SHIFT = 1, 23
+"""Right shifts of a channel that is rounded twice; rounding and zero point are added in 32 bits before the shift."""
+
+SUM_LIMIT = 1 << 30
+"""Bound of its sums, which are doubled."""
+
+
+def pack_channels(call: DepthwiseCall, *, transposed: bool) -> tuple[tuple[Channel3, ...], tuple[Exact3, ...]] | None:
+    """The channels of a 3x3 convolution, or None where the kernel cannot be exact.
 
     ``transposed``: the kernel's rows are the image's columns.
     """
@@ -24,30 +31,50 @@ def pack_channels(call: DepthwiseCall, *, transposed: bool) -> tuple[Channel3, .
     biases = weights.sum(axis=(0, 1)) * call.input_offset
     if call.bias is not None:
         biases = biases + np.array(call.bias, np.int64)
-    channels = []
+    channels: list[Channel3] = []
+    exact: list[Exact3] = []
     for index in range(call.output.channels):
-        channel = _channel(call, weights[:, :, index], int(biases[index]), index)
+        bias, factors = int(biases[index]), call.requantize.of(index)
+        channel = _scaled(call, weights[:, :, index], bias, factors)
         if channel is None:
-            return None
+            twice = _exact(weights[:, :, index], bias, factors)
+            if twice is None:
+                return None
+            channel = Channel3(_words(weights[:, :, index]), len(exact), 0)
+            exact.append(twice)
         channels.append(channel)
-    return tuple(channels)
+    return tuple(channels), tuple(exact)
 
 
-def _channel(call: DepthwiseCall, weights: Array, bias: int, index: int) -> Channel3 | None:
+def _scaled(call: DepthwiseCall, weights: Array, bias: int, factors: tuple[int, int]) -> Channel3 | None:
+    """The channel with one multiplication."""
     low, high = sum_range(weights)
-    multiplier, shift = call.requantize.of(index)
-    scaling = find_scaling(low, high, bias, Factor(multiplier, shift, call.requantize.offset, call.requantize.clamp))
+    scaling = find_scaling(low, high, bias, Factor(*factors, call.requantize.offset, call.requantize.clamp))
     if scaling is None:
         return None
-    columns = np.zeros_like(weights) if scaling.constant else weights
-    first, second, third = (_word(columns[:, x]) for x in range(3))
-    return Channel3((first, second, third), scaling.bias, scaling.multiplier)
+    words = _words(np.zeros_like(weights) if scaling.constant else weights)
+    return Channel3(words, scaling.bias, scaling.multiplier)
+
+
+def _exact(weights: Array, bias: int, factors: tuple[int, int]) -> Exact3 | None:
+    """The channel with both roundings."""
+    multiplier, shift = factors
+    low, high = sum_range(weights)
+    fits = max(abs(low + bias), abs(high + bias)) < SUM_LIMIT
+    if multiplier < 1 << 30 or not LEAST_SHIFT <= -shift <= MOST_SHIFT or not fits:
+        return None
+    return Exact3(bias, multiplier, -shift)
 
 
 def sum_range(weights: Array) -> tuple[int, int]:
     """Least and greatest sum of products with inputs in -128..127."""
     positive, negative = int(np.maximum(weights, 0).sum()), int(np.minimum(weights, 0).sum())
     return 127 * negative - 128 * positive, 127 * positive - 128 * negative
+
+
+def _words(weights: Array) -> tuple[int, int, int]:
+    first, second, third = (_word(weights[:, x]) for x in range(3))
+    return first, second, third
 
 
 def _word(column: Array) -> int:

@@ -26,6 +26,19 @@ class Channel3:
     multiplier: int
 
 
+EXACT_BYTES = 16
+"""sizeof(flota_nn_dsp_depthwise3_exact_t)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Exact3:
+    """A channel that is rounded twice; see flota_nn_dsp_depthwise3_exact_t. ``shift`` is to the right."""
+
+    bias: int
+    multiplier: int
+    shift: int
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """One axis of an image under a window of 3: extents in pixels, steps in bytes."""
@@ -51,12 +64,20 @@ class DspDepthwise3Call(Kernel):
     stride: int
     input_zero: int
     clamp: tuple[int, int]
+    output_zero: int
     channels: tuple[Channel3, ...]
+    exact: tuple[Exact3, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The code for channels that are rounded twice is linked only where there are any."""
+        exact = ("src/nn/dsp/depthwise3_exact.c",) if self.exact else ()
+        return (self.SOURCE, *self.MORE_SOURCES, *exact)
 
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
-        return CHANNEL_BYTES * len(self.channels)
+        return CHANNEL_BYTES * len(self.channels) + EXACT_BYTES * len(self.exact)
 
     @property
     def scratch_bytes(self) -> int:

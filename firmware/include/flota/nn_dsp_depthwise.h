@@ -17,12 +17,27 @@ extern "C" {
 typedef struct {
     uint32_t weights[3]; /* [column]: bytes w1, w0, w2, w1, the weights of the column from the top being w0, w1, w2 */
     int32_t bias;
-    int32_t multiplier;
+    int32_t multiplier; /* 0: this channel is in the array `exact` instead, at [bias] */
 } flota_nn_dsp_depthwise3_channel_t;
+
+/* A channel for which no such multiplier gives the bytes of the two roundings: these are done. */
+typedef struct {
+    int32_t bias;
+    int32_t multiplier; /* in [2^30, 2^31) */
+    int32_t shift;      /* right shift after the multiplication: 1..23 */
+    int32_t rounding;   /* (1 << (shift - 1)) + (output zero point << shift) */
+} flota_nn_dsp_depthwise3_exact_t;
+
+struct flota_nn_dsp_depthwise3;
+
+/* Makes `rows` rows of all columns of an exact channel from its plane. */
+typedef void flota_nn_dsp_depthwise3_run_t(const struct flota_nn_dsp_depthwise3 *conv,
+                                           const flota_nn_dsp_depthwise3_channel_t *channel, const uint32_t *plane,
+                                           int32_t rows, int8_t *out);
 
 /* 3x3 depthwise convolution, stride 1 or 2. "Rows" and "columns" are those of the image or, as it suits its size, the
  * other way round; the steps say which. */
-typedef struct {
+typedef struct flota_nn_dsp_depthwise3 {
     int32_t batches, channels;
     int32_t rows, columns;         /* of the input */
     int32_t out_rows, out_columns; /* of the output */
@@ -32,7 +47,11 @@ typedef struct {
     int32_t stride;
     int8_t zero; /* the input's zero point, which stands for what lies outside the image */
     const flota_nn_dsp_depthwise3_channel_t *channel;
+    const flota_nn_dsp_depthwise3_exact_t *exact;
+    flota_nn_dsp_depthwise3_run_t *run_exact; /* flota_nn_dsp_depthwise3_exact, or NULL where no channel needs it */
 } flota_nn_dsp_depthwise3_t;
+
+flota_nn_dsp_depthwise3_run_t flota_nn_dsp_depthwise3_exact;
 
 /* Scratch: 144 bytes for each of the (out_columns - 1) * stride + 3 columns. Where input and output have the same size
  * they may overlap in any way. */

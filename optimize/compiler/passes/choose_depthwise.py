@@ -24,8 +24,8 @@ def choose_depthwise(call: DepthwiseCall) -> Kernel | None:
     vertical, horizontal = _axes(call)
     stride = window.stride[0]
     transposed = _cycles(horizontal, vertical, stride) < _cycles(vertical, horizontal, stride)
-    channels = pack_channels(call, transposed=transposed)
-    if channels is None:
+    packed = pack_channels(call, transposed=transposed)
+    if packed is None:
         return None
     return DspDepthwise3Call(
         input=call.input,
@@ -35,7 +35,9 @@ def choose_depthwise(call: DepthwiseCall) -> Kernel | None:
         stride=stride,
         input_zero=-call.input_offset,
         clamp=call.requantize.clamp,
-        channels=channels,
+        output_zero=call.requantize.offset,
+        channels=packed[0],
+        exact=packed[1],
     )
 
 

@@ -38,6 +38,7 @@ class Layer:
     weights: tuple[int, int] = (-127, 127)
     bias: int = 9_000
     factor: float = 1.0 / 200
+    spread: tuple[float, float] = (-2, 1)
 
 
 LAYERS = {
@@ -66,6 +67,11 @@ LAYERS = {
     "relu above the least value": Layer((8, 9, 4), zero_points=(5, -20)),
     "weights of -128": Layer((6, 6, 4), weights=(-128, -127)),
     "all weights 127": Layer((6, 6, 4), weights=(127, 127)),
+    "no activation": Layer((18, 5, 4), zero_points=(3, -4), activation=0),
+    "no activation, odd": Layer((17, 3, 7), zero_points=(3, 90), activation=0, batches=2),
+    "no activation, stride 2": Layer((35, 6, 5), 2, zero_points=(3, -90), activation=0),
+    "no activation, one pixel": Layer((1, 1, 4), zero_points=(3, -4), activation=0),
+    "some channels of each kind": Layer((9, 8, 24), factor=2.0**-17, bias=20_000_000, spread=(-3, 9)),
     "dead channels": Layer((6, 6, 4), weights=(-1, 1), bias=30_000_000, factor=2.0**-24),
 }
 
@@ -73,7 +79,7 @@ LAYERS = {
 def tflite(layer: Layer, seed: int = 0) -> bytes:
     rng = np.random.default_rng(seed)
     b, channels = Builder(), layer.image[2]
-    scales = [float(np.float32(layer.factor * s)) for s in 2.0 ** rng.uniform(-2, 1, channels)]
+    scales = [float(np.float32(layer.factor * s)) for s in 2.0 ** rng.uniform(*layer.spread, channels)]
     shape = (1, *layer.kernel, channels)
     low, high = layer.weights
     weights = b.tensor(shape, scale=scales, axis=3, data=rng.integers(low, high + 1, shape).astype(np.int8))

@@ -118,6 +118,27 @@ static void run_band(const flota_nn_dsp_depthwise3_t *c, int32_t rows, const flo
     }
 }
 
+/* Channels with a multiplier as many at a time as lie together, the others one by one. */
+static void run_channels(const flota_nn_dsp_depthwise3_t *c, int32_t rows,
+                         const flota_nn_dsp_depthwise3_channel_t *channel, int32_t used, const uint32_t *planes,
+                         int8_t *out)
+{
+    int32_t begin = 0;
+
+    for (int32_t i = 0; c->run_exact != NULL && i < used; i++) {
+        if (channel[i].multiplier == 0) {
+            if (begin < i) {
+                run_band(c, rows, channel + begin, i - begin, planes + begin * CHANNEL, out + begin);
+            }
+            c->run_exact(c, channel + i, planes + i * CHANNEL, rows, out + i);
+            begin = i + 1;
+        }
+    }
+    if (begin < used) {
+        run_band(c, rows, channel + begin, used - begin, planes + begin * CHANNEL, out + begin);
+    }
+}
+
 static void run_group(const flota_nn_dsp_depthwise3_t *c, const int8_t *input,
                       const flota_nn_dsp_depthwise3_channel_t *channel, int32_t used, int8_t *output, uint32_t *planes)
 {
@@ -130,7 +151,7 @@ static void run_group(const flota_nn_dsp_depthwise3_t *c, const int8_t *input,
         const int32_t words = c->stride == 1 ? (rows + 3) / 2 : rows + 1;
 
         gather_band(c, input, band++, words, used, planes);
-        run_band(c, rows, channel, used, planes, output + done * c->out_row_step);
+        run_channels(c, rows, channel, used, planes, output + done * c->out_row_step);
     }
 }
 

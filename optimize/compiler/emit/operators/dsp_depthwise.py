@@ -5,6 +5,7 @@ from __future__ import annotations
 from optimize.compiler import kernels_dsp_depthwise as dsp
 from optimize.compiler.emit.operators.common import Code, Emitter, Operands, struct_text
 from optimize.compiler.emit.operators.dsp_elementwise import clamp_text
+from optimize.compiler.emit.text import braces
 
 
 def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> Code:
@@ -30,11 +31,24 @@ def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> C
         "stride": call.stride,
         "zero": call.input_zero,
         "channel": f"{name}_channels",
+        "exact": f"{name}_exact" if call.exact else "NULL",
+        "run_exact": "flota_nn_dsp_depthwise3_exact" if call.exact else "NULL",
     }
     parameters = struct_text("flota_nn_dsp_depthwise3_t", name, fields)
     arguments = f"&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {operands.scratch}"
     statements = (f"flota_nn_dsp_depthwise3_s8({arguments});", *clamp_text(call.output.elements, call.clamp, operands))
-    return Code((channels, parameters), statements)
+    return Code((channels, *_exact(name, call), parameters), statements)
+
+
+def _exact(name: str, call: dsp.DspDepthwise3Call) -> tuple[str, ...]:
+    """The channels that are rounded twice, where there are any."""
+    if not call.exact:
+        return ()
+    values = (
+        (e.bias, e.multiplier, e.shift, (1 << (e.shift - 1)) + call.output_zero * (1 << e.shift)) for e in call.exact
+    )
+    rows = "\n".join(f"    {braces(row)}," for row in values)
+    return (f"static const flota_nn_dsp_depthwise3_exact_t {name}_exact[{len(call.exact)}] = {{\n{rows}\n}};\n",)
 
 
 EMITTERS: dict[type, Emitter] = {dsp.DspDepthwise3Call: _depthwise3}
