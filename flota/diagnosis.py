@@ -34,7 +34,7 @@ class _Program:
 
 
 _PROGRAMS = (
-    _Program("gcc", "host board, firmware unit tests"),
+    _Program("gcc", "host board, modelled cycles, firmware unit tests"),
     _Program("arm-none-eabi-gcc", "microcontroller images"),
     _Program("qemu-system-arm", "emulated boards"),
     _Program("mosquitto", "fleet server (MQTT broker)", "-h"),

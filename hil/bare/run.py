@@ -32,6 +32,7 @@ _EXITS = {
     14: "the engine failed",
     15: "the processor faulted: a stack overflow, a bad address or an instruction it does not have",
 }
+_NO_PLUGINS = "counting needs a QEMU that is built with TCG plugins, as the distributions' are"
 _CLONE = re.compile(r"(\.(constprop|isra|part|cold|lto_priv)(\.\d+)?)+$")
 
 
@@ -218,7 +219,7 @@ class _Emulation:
             b"".join(_HEAD.pack(one.model, one.fresh, len(one.inputs)) + one.inputs for one in inferences)
         )
         plugin = self._plugin() if self.counted else None
-        self._run([*self._memory(), *(plugin.arguments() if plugin else ())])
+        self._run([*self._memory(), *(plugin.arguments(self.machine.program) if plugin else ())])
         answers = list(_answers((self.folder / "answers.bin").read_bytes()))
         if len(answers) != len(inferences):
             raise self._failed(f"{len(answers)} answers to {len(inferences)} inferences")
@@ -253,7 +254,8 @@ class _Emulation:
             if status != 0:
                 log.seek(0)
                 words = (log.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-                raise self._failed(_EXITS.get(status, f"the emulator ended with {status}: {words}"))
+                hint = _NO_PLUGINS if "plugin" in words else ""
+                raise self._failed(_EXITS.get(status, f"the emulator ended with {status}: {words}"), hint=hint)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         try:

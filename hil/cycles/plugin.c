@@ -270,9 +270,8 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         struct qemu_plugin_insn *const insn = qemu_plugin_tb_get_insn(block, i);
         uint16_t halfwords[2] = {0, 0};
-        const size_t bytes = qemu_plugin_insn_size(insn);
 
-        memcpy(halfwords, qemu_plugin_insn_data(insn), bytes < sizeof halfwords ? bytes : sizeof halfwords);
+        qemu_plugin_opcode(insn, halfwords, sizeof halfwords);
         instruction_t *const found =
             instruction_at((uint32_t)qemu_plugin_insn_vaddr(insn), halfwords, size_of(halfwords[0]));
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_instruction, QEMU_PLUGIN_CB_NO_REGS, found);

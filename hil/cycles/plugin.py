@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from flota.files import sha256_hex, write_atomic
 from flota.toolchain import Compiler
 from flota.toolchain.compiler import WARNINGS
 from flota.toolchain.thirdparty import default_cache
+from hil.boards.qemu import qemu_version
 from hil.cycles.counts import Passage, parse_counts
 from hil.errors import CountsInvalid
 
@@ -19,6 +21,7 @@ _FOLDER = Path(__file__).resolve().parent
 _SOURCES = ("cortex_m4.c", "plugin.c")
 _HEADERS = ("cortex_m4.h", "qemu_plugin.h")
 _FLAGS = (*WARNINGS, "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
+_INTERFACES = (((9, 1), 3), ((9, 0), 2))  # QEMU from this version on, version of its plugin interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,21 @@ class Region:
     stop: int | None = None
 
 
-def build_plugin(cache: Path | None = None) -> Path:
+def interface_version(qemu: str) -> int:
+    """Which version of the plugin interface to build for, by QEMU's own version (``7.2.22``).
+
+    QEMU takes plugins of its own version and some older ones: 9.0 and later none of version 1, 9.1 changed a function.
+    """
+    digits = re.match(r"(\d+)\.(\d+)", qemu)
+    numbers = (int(digits[1]), int(digits[2])) if digits else (0, 0)
+    return next((version for since, version in _INTERFACES if numbers >= since), 1)
+
+
+def build_plugin(cache: Path | None = None, *, interface: int = 1) -> Path:
     """The plugin as a shared library, compiled if it is not in the cache yet.
 
     Args:
+        interface: Version of QEMU's plugin interface.
         cache: Folder to keep it in; where the toolchain caches things when None.
 
     Raises:
@@ -45,14 +59,15 @@ def build_plugin(cache: Path | None = None) -> Path:
     """
     compiler, folder = Compiler(""), cache or default_cache()
     texts = [(_FOLDER / name).read_bytes() for name in (*_SOURCES, *_HEADERS)]
-    digest = sha256_hex(b"\0".join([compiler.version().encode(), " ".join(_FLAGS).encode(), *texts]))
+    flags = (*_FLAGS, f"-DQEMU_PLUGIN_VERSION={interface}")
+    digest = sha256_hex(b"\0".join([compiler.version().encode(), " ".join(flags).encode(), *texts]))
     target = folder / f"cycles-{digest[:16]}.so"
     if target.is_file():
         return target
     try:
         with tempfile.TemporaryDirectory() as scratch:
             sources = [str(_FOLDER / name) for name in _SOURCES]
-            compiler.run("gcc", [*_FLAGS, *sources, "-o", "cycles.so"], Path(scratch))
+            compiler.run("gcc", [*flags, *sources, "-o", "cycles.so"], Path(scratch))
             write_atomic(target, (Path(scratch) / "cycles.so").read_bytes(), mode=0o755)
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror or error}", hint="check free space and permissions") from error
@@ -76,13 +91,14 @@ class CyclesPlugin:
         lines += [f"bucket {address & ~1:x}" for address in buckets]
         self._spec.write_text("\n".join(lines) + "\n")
 
-    def arguments(self) -> tuple[str, ...]:
-        """What to add to QEMU's command line.
+    def arguments(self, program: str) -> tuple[str, ...]:
+        """What to add to the command line of ``program``, a QEMU.
 
         Raises:
             FlotaError: As :func:`build_plugin`.
         """
-        return ("-plugin", f"{build_plugin()},spec={self._spec},out={self._out}")
+        library = build_plugin(interface=interface_version(qemu_version(program)))
+        return ("-plugin", f"{library},spec={self._spec},out={self._out}")
 
     def passages(self) -> tuple[Passage, ...]:
         """What was counted, in order. Call it when QEMU has ended by itself.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from sequences import SEQUENCES, P, Sequence
 
 from hil.bare import Engine, Inference, SourceFile, measure_bare
 from hil.cycles import Cost, build_plugin, parse_counts
+from hil.cycles.plugin import interface_version
 from hil.errors import CountsInvalid
 
 RETURN = Cost(1, 1 + P)
@@ -149,6 +152,21 @@ def test_the_plugin_is_built_once(tmp_path: Path) -> None:
     assert build_plugin(tmp_path) == first
     assert first.stat().st_mtime_ns == built_at
     assert [path.name for path in tmp_path.iterdir()] == [first.name]
+
+
+@pytest.mark.parametrize(
+    ("qemu", "interface"),
+    [("7.2.22", 1), ("8.2.2", 1), ("9.0.0", 2), ("9.1.0", 3), ("10.0.2", 3), ("11.0.50", 3), ("unknown", 1)],
+)
+def test_the_plugin_is_built_for_the_interface_of_the_emulator(tmp_path: Path, qemu: str, interface: int) -> None:
+    assert interface_version(qemu) == interface
+    version = ctypes.c_int.in_dll(_loaded(build_plugin(tmp_path, interface=interface)), "qemu_plugin_version")
+    assert version.value == interface
+
+
+def _loaded(library: Path) -> ctypes.CDLL:
+    """Without QEMU's functions, which are looked up when they are called."""
+    return ctypes.CDLL(str(library), mode=os.RTLD_LAZY)
 
 
 GOOD = "flota-cycles 2\npassage 0 0 1 2 7 3 4 5 6\ncost 0 10 20\ncost 2 1 3\npassage 1 0 0 0 0 0 0 0 0\nend 2\n"
