@@ -20,6 +20,7 @@ from optimize.compiler.operators import (
     weighted,
 )
 from optimize.compiler.operators.context import Context, Rule
+from optimize.compiler.operators.hints import way_out
 from optimize.compiler.shapes import result_shape
 from optimize.errors import InvalidModel
 
@@ -35,7 +36,11 @@ def read_payload(
     """
     rule = RULES.get(name)
     if rule is None:
-        return Opaque("the compiler has no code for it", _way_out(name)), tuple(range(len(inputs))), {}
+        return (
+            Opaque("the compiler has no code for it", way_out(name, tuple(sorted(RULES)))),
+            tuple(range(len(inputs))),
+            {},
+        )
     if len(inputs) not in rule.inputs or len(outputs) not in rule.outputs:
         raise InvalidModel(f"{label}: {len(inputs)} inputs, {len(outputs)} outputs", hint=TRUNCATED_HINT)
     context = Context(label, _options(table, rule.options_type, label), inputs, outputs)
@@ -54,13 +59,6 @@ def _options(table: Table, expected: int, label: str) -> Table | None:
     if actual != expected:
         raise InvalidModel(f"{label}: options of another operator (type {actual})", hint=TRUNCATED_HINT)
     return table.table(schema.Operator.BUILTIN_OPTIONS)
-
-
-def _way_out(name: str) -> str:
-    if name.startswith("CUSTOM"):
-        return "rewrite the layer with built-in operators"
-    supported = ", ".join(sorted(RULES))
-    return f"replace the layer, or run the model with target cortex-m4f-tflm or linux-litert; supported: {supported}"
 
 
 FAMILIES = (

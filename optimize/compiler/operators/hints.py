@@ -1,0 +1,63 @@
+"""What to do about an operator the compiler has no code for: the nearest way out, by name."""
+
+from __future__ import annotations
+
+TARGETS = "or run the model with target cortex-m4f-tflm or linux-litert"
+
+_COMPARISON = "replace the choice by arithmetic: tf.maximum, tf.minimum, tf.nn.relu, tf.clip_by_value"
+_CONTROL = "export without control flow: unroll loops (unroll=True), resolve conditions before the export"
+_SEARCH = "leave the search to the caller: end the model at the scores"
+_STRINGS = "look the words up before the model and give it their vectors"
+_FLOAT = "use relu, leaky relu, hard swish, logistic or tanh"
+
+HINTS: dict[str, str] = {
+    "ADD_N": "add two tensors at a time",
+    "BIDIRECTIONAL_SEQUENCE_LSTM": "use two LSTM layers, one of them over reversed time (go_backwards=True)",
+    "BIDIRECTIONAL_SEQUENCE_RNN": "unroll the layer (unroll=True)",
+    "CONV_3D": "use Conv2D over stacked frames, or depth as channels",
+    "CONV_3D_TRANSPOSE": "use Conv2DTranspose over stacked frames",
+    "CUMSUM": "use a fully connected layer with a triangle of ones",
+    "DENSIFY": "strip the sparsity before the export",
+    "DIV": "multiply by the reciprocal; divide by a constant in the weights",
+    "EMBEDDING_LOOKUP": _STRINGS,
+    "EQUAL": _COMPARISON,
+    "FAKE_QUANT": "convert with full int8 quantization, which removes it",
+    "GATHER_ND": "use gather along one axis, or slices",
+    "GELU": _FLOAT,
+    "GREATER": _COMPARISON,
+    "GREATER_EQUAL": _COMPARISON,
+    "HASHTABLE_LOOKUP": _STRINGS,
+    "IF": _CONTROL,
+    "L2_POOL_2D": "square, average and take the root before the export, or use average pooling",
+    "LESS": _COMPARISON,
+    "LESS_EQUAL": _COMPARISON,
+    "LOCAL_RESPONSE_NORMALIZATION": "use batch normalization, which the converter folds into the weights",
+    "LOG_SOFTMAX": "use softmax; its order is the same, the caller can take the logarithm",
+    "LSTM": "export the layer as UNIDIRECTIONAL_SEQUENCE_LSTM (keras.layers.LSTM) or unroll it (unroll=True)",
+    "NON_MAX_SUPPRESSION_V4": _SEARCH,
+    "NON_MAX_SUPPRESSION_V5": _SEARCH,
+    "NOT_EQUAL": _COMPARISON,
+    "ONE_HOT": "multiply with a matrix, or give the model the one-hot vector",
+    "POW": "multiply the tensor with itself",
+    "RELU_0_TO_1": "use tf.clip_by_value(x, 0, 1)",
+    "RELU_N1_TO_1": "use tf.clip_by_value(x, -1, 1)",
+    "RFFT2D": "compute the spectrum before the model",
+    "RNN": "unroll the layer (unroll=True)",
+    "SCATTER_ND": "use concatenation and padding",
+    "SELECT": _COMPARISON,
+    "SELECT_V2": _COMPARISON,
+    "TOPK_V2": _SEARCH,
+    "UNIDIRECTIONAL_SEQUENCE_RNN": "unroll the layer (unroll=True)",
+    "UNIQUE": _SEARCH,
+    "WHERE": _COMPARISON,
+    "WHILE": _CONTROL,
+}
+"""Operator name -> advice; others get the list of what is supported."""
+
+
+def way_out(name: str, supported: tuple[str, ...]) -> str:
+    """The hint of the refusal of operator ``name``."""
+    if name.startswith("CUSTOM"):
+        return f"rewrite the layer with built-in operators, {TARGETS}"
+    advice = HINTS.get(name, f"replace the layer ({', '.join(supported)} are supported)")
+    return f"{advice}, {TARGETS}"

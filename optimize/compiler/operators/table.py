@@ -1,0 +1,72 @@
+"""The table of supported operators as the README shows it."""
+
+from __future__ import annotations
+
+from optimize.compiler.operators import FAMILIES
+from optimize.compiler.variables import VARIABLE_OPERATORS
+
+NOTES: dict[str, str] = {
+    "ABS": "a table",
+    "ARG_MAX": "int32 result",
+    "ARG_MIN": "int32 result",
+    "BATCH_TO_SPACE_ND": "rank 3 or 4",
+    "BROADCAST_TO": "any type",
+    "CAST": "of integers the file determines",
+    "CEIL": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "CONCATENATION": "all inputs with the output's scale",
+    "CONV_2D": "groups, dilation, a scale per channel; weights constant",
+    "COS": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "DEPTHWISE_CONV_2D": "dilation, a scale per channel; weights constant",
+    "DEQUANTIZE": "int8 to float32",
+    "ELU": "a table",
+    "EXP": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "FILL": "any type",
+    "FLOOR": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "FULLY_CONNECTED": "a scale per channel or per tensor; weights constant",
+    "GATHER": "any type; constant indices along one axis",
+    "HARD_SWISH": "a table",
+    "L2_NORMALIZATION": "along the last axis",
+    "LEAKY_RELU": "a table",
+    "LOG": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "LOGISTIC": "a table",
+    "MAXIMUM": "a table or a clamp where one input is constant",
+    "MINIMUM": "a table or a clamp where one input is constant",
+    "MIRROR_PAD": "any type",
+    "NEG": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "PACK": "any type",
+    "PRELU": "a table where alpha is one number",
+    "QUANTIZE": "float32, int8 or uint8 to int8; int8 to uint8",
+    "REDUCE_PROD": "of integers the file determines",
+    "RELU": "a table, or a clamp of the layer before",
+    "RELU6": "a table, or a clamp of the layer before",
+    "RESHAPE": "no code",
+    "RESIZE_BILINEAR": "align_corners, half_pixel_centers",
+    "RESIZE_NEAREST_NEIGHBOR": "any type; align_corners, half_pixel_centers",
+    "REVERSE_V2": "any type",
+    "ROUND": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "RSQRT": "a table",
+    "SHAPE": "folded; an open batch counts as one",
+    "SIN": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "SLICE": "any type",
+    "SOFTMAX": "up to 4096 classes",
+    "SPACE_TO_BATCH_ND": "rank 3 or 4; pads with the zero point",
+    "SPLIT": "any type",
+    "SPLIT_V": "any type",
+    "SQRT": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "SQUARE": "float32 between DEQUANTIZE and QUANTIZE: a table",
+    "STRIDED_SLICE": "any type; begin, end and shrink masks, negative strides",
+    "TANH": "a table",
+    "TILE": "any type",
+    "TRANSPOSE_CONV": "a scale per channel; weights constant",
+    "UNPACK": "any type",
+}
+"""What an operator's row says beyond «int8, fixed shapes»."""
+
+
+def supported_operators() -> str:
+    """Markdown: one row for each operator, by family."""
+    lines = ["| operator | of it |", "| --- | --- |"]
+    for family in FAMILIES:
+        lines += [f"| `{name}` | {NOTES.get(name, '')} |" for name in sorted(family.RULES)]
+    lines += [f"| `{name}` | streaming models |" for name in sorted(VARIABLE_OPERATORS)]
+    return "\n".join(lines) + "\n"
