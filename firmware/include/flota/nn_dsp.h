@@ -31,14 +31,15 @@ typedef void flota_nn_dsp_multiply_one_t(const flota_nn_dsp_gemm_t *gemm, const 
  * in part. How weights and biases are packed is a matter of `multiply`: see src/nn/dsp/gemm.h. */
 struct flota_nn_dsp_gemm {
     const uint32_t *weights;
-    const int32_t *bias;
     const flota_nn_dsp_factors_t *factors; /* of each group, or of all */
     int32_t factors_stride;                /* bytes from the factors of one group to the next; 0: all share them */
+    const int32_t *bias_end;               /* behind the last bias */
+    int32_t offset;                        /* 2 * output zero point + 1 */
+    int32_t last_channels;                 /* used channels of the last group: 1..4 */
+    const int32_t *bias;
+    int32_t pairs; /* pairs of inputs each channel sums over */
     int32_t groups;
-    int32_t last_channels; /* used channels of the last group: 1..4 */
-    int32_t pairs;         /* pairs of inputs each channel sums over */
-    int32_t offset;        /* 2 * output zero point + 1 */
-    int8_t min, max;       /* clamp of the stored value */
+    int8_t min, max;                           /* clamp of the stored value */
     flota_nn_dsp_multiply_t *multiply;         /* NULL in a fully connected layer */
     flota_nn_dsp_multiply_one_t *multiply_one; /* NULL anywhere else */
 };

@@ -7,33 +7,25 @@
         .thumb
         .arch   armv7e-m
 
-/* flota_nn_dsp_gemm_t */
-        .equ    GEMM_WEIGHTS, 0
-        .equ    GEMM_BIAS, 4
-        .equ    GEMM_FACTORS, 8
-        .equ    GEMM_FACTORS_STRIDE, 12
-        .equ    GEMM_GROUPS, 16
-        .equ    GEMM_LAST, 20
-        .equ    GEMM_PAIRS, 24
-        .equ    GEMM_OFFSET, 28
+/* flota_nn_dsp_gemm_t begins with the words from WEIGHTS to LAST, then the address of the biases, then the pairs. */
 /* flota_nn_dsp_factors_t */
         .equ    FACTORS_MULTIPLIER, 0
         .equ    FACTORS_SHIFT, 16
 
-/* Stack frame of both functions. The first five words are loaded at once for each group. */
-        .equ    BIAS, 0                 /* of the current group */
-        .equ    REWIND, 4               /* added to both pointers, so that the first turn ends with the last step */
-        .equ    ENTRY, 8                /* where the first turn of the inner loop begins */
+/* Stack frame of all functions. The first five words are loaded at once for each group. */
+        .equ    REWIND, 0               /* added to both pointers, so that the first turn ends with the last step */
+        .equ    ENTRY, 4                /* where the first turn of the inner loop begins */
+        .equ    BIAS, 8                 /* of the current group */
         .equ    INPUT, 12               /* start of the panel or column, rewound */
         .equ    WEIGHTS, 16             /* of the current group */
-        .equ    INPUT_END, 20
-        .equ    FACTORS, 24             /* of the current group */
-        .equ    FACTORS_STRIDE, 28
-        .equ    BIAS_END, 32
-        .equ    OUT0, 36
-        .equ    OUT1, 40
-        .equ    OFFSET, 44
-        .equ    LAST, 48
+        .equ    FACTORS, 20             /* of the current group */
+        .equ    FACTORS_STRIDE, 24
+        .equ    BIAS_END, 28
+        .equ    OFFSET, 32
+        .equ    LAST, 36
+        .equ    INPUT_END, 40
+        .equ    OUT0, 44
+        .equ    OUT1, 48
         .equ    FRAME, 52
 
 /* sum, doubled -> int8. r9: multiplier, r10: shift - 1, r11: offset << (shift - 1); lr is scratch. Rounds to nearest
@@ -86,38 +78,24 @@
 1:
         .endm
 
-/* Common prologue. r0: gemm, r4: input, r5: bytes of input a k pair takes, r6: pairs in a turn of the inner loop less
- * one, r7: code bytes of a step that takes one pair, r8: inner loop. */
+/* Common prologue: fills the frame. r0: gemm, r1: input. The inner loop is at the next label 2; a turn of it takes
+ * `turn_pairs` pairs of 2^`pair_shift` bytes of input and `code_bytes` of code each. */
         .macro  prepare pair_shift, turn_pairs, code_bytes
-        ldr     r9, [r0, #GEMM_PAIRS]
-        rsb     r10, r9, #0
-        and     r10, r10, #(\turn_pairs - 1)    /* pairs the first turn leaves out */
-        mov     r11, #\code_bytes
-        mla     r8, r10, r11, r8
-        orr     r8, r8, #1
-        str     r8, [sp, #ENTRY]
-        add     r11, r4, r9, lsl #\pair_shift
+        ldm     r0, {r4-r11}
+        add     r12, sp, #WEIGHTS
+        stm     r12, {r4-r9}
+        mov     r6, r10                         /* biases */
+        rsb     r4, r11, #0
+        and     r4, r4, #(\turn_pairs - 1)      /* pairs the first turn leaves out */
+        adr.w   r7, 2f + 1                      /* Thumb code */
+        mov     r5, #\code_bytes
+        mla     r5, r4, r5, r7
+        sub     r7, r1, r4, lsl #\pair_shift
+        lsl     r4, r4, #3
+        rsb     r4, r4, #0
+        stm     sp, {r4-r7}
+        add     r11, r1, r11, lsl #\pair_shift
         str     r11, [sp, #INPUT_END]
-        sub     r4, r4, r10, lsl #\pair_shift
-        str     r4, [sp, #INPUT]
-        lsl     r10, r10, #3
-        rsb     r10, r10, #0
-        str     r10, [sp, #REWIND]
-        ldr     r9, [r0, #GEMM_BIAS]
-        str     r9, [sp, #BIAS]
-        ldr     r10, [r0, #GEMM_GROUPS]
-        add     r9, r9, r10, lsl #4
-        str     r9, [sp, #BIAS_END]
-        ldr     r9, [r0, #GEMM_FACTORS]
-        str     r9, [sp, #FACTORS]
-        ldr     r9, [r0, #GEMM_FACTORS_STRIDE]
-        str     r9, [sp, #FACTORS_STRIDE]
-        ldr     r9, [r0, #GEMM_WEIGHTS]
-        str     r9, [sp, #WEIGHTS]
-        ldr     r9, [r0, #GEMM_OFFSET]
-        str     r9, [sp, #OFFSET]
-        ldr     r9, [r0, #GEMM_LAST]
-        str     r9, [sp, #LAST]
         .endm
 
 /* The sums of a group of the products of four channels by two columns, in r0 to r7 [channel][column].
@@ -126,15 +104,15 @@
         .macro  multiply_4x2 group
         .balign 4
 \group\():
-        ldm     sp, {r8, r10, r11, r12, lr}
-        add     lr, lr, r10
-        ldm     r8!, {r0, r2, r4, r6}
-        str     r8, [sp, #BIAS]
+        ldm     sp, {r8, r9, r10, r12, lr}
+        add     lr, lr, r8
+        ldm     r10!, {r0, r2, r4, r6}
+        str     r10, [sp, #BIAS]
         mov     r1, r0
         mov     r3, r2
         mov     r5, r4
         mov     r7, r6
-        bx      r11
+        bx      r9
 
         .balign 4
 2:
@@ -206,8 +184,6 @@
         push    {r4-r11, lr}
         sub     sp, sp, #FRAME
         strd    r2, r3, [sp, #OUT0]
-        mov     r4, r1
-        adr.w   r8, 2f
         prepare 3, 8, 56
         .endm
 
@@ -279,17 +255,15 @@ flota_nn_dsp_gemm_4x1_s8:
         push    {r4-r11, lr}
         sub     sp, sp, #FRAME
         str     r2, [sp, #OUT0]
-        mov     r4, r1
-        adr.w   r8, 2f
         prepare 1, 8, 38
 
         .balign 4
 gemm_4x1_group:
-        ldm     sp, {r8, r10, r11, r12, lr}
-        add     lr, lr, r10
-        ldm     r8!, {r0, r2, r4, r6}
-        str     r8, [sp, #BIAS]
-        bx      r11
+        ldm     sp, {r8, r9, r10, r12, lr}
+        add     lr, lr, r8
+        ldm     r10!, {r0, r2, r4, r6}
+        str     r10, [sp, #BIAS]
+        bx      r9
 
         .balign 4
 2:

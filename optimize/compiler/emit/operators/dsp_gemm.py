@@ -29,7 +29,8 @@ def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str
     value = (
         f"{{.weights = {name}_weights, .bias = {name}_bias, .factors = {name}_factors, "
         f".factors_stride = {'0' if len(gemm.factors) == 1 else 'sizeof(flota_nn_dsp_factors_t)'}, "
-        f".groups = {len(gemm.biases)}, .last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
+        f".bias_end = {name}_bias + {4 * len(gemm.biases)}, .groups = {len(gemm.biases)}, "
+        f".last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
         f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}, "
         f".min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}, "
         f"{product}}}"
