@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from optimize.compiler.exact_scaling import Factor, find_scaling
+from optimize.compiler.exact_scaling import SUM_BITS, Factor, find_scaling
 from optimize.compiler.kernels import DepthwiseCall
-from optimize.compiler.kernels_dsp_depthwise import Channel3, Exact3
+from optimize.compiler.kernels_dsp_depthwise import Channel3, DspDepthwiseCall, Exact3
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -70,6 +70,41 @@ def sum_range(weights: Array) -> tuple[int, int]:
     """Least and greatest sum of products with inputs in -128..127."""
     positive, negative = int(np.maximum(weights, 0).sum()), int(np.minimum(weights, 0).sum())
     return 127 * negative - 128 * positive, 127 * positive - 128 * negative
+
+
+def pack_any(call: DepthwiseCall) -> DspDepthwiseCall | None:
+    """The general kernel, with one multiplication where that is exact for all channels, else with both roundings."""
+    weights = np.frombuffer(call.weights, np.int8).astype(np.int64).reshape(-1, call.output.channels)
+    bias = np.zeros(call.output.channels, np.int64) if call.bias is None else np.array(call.bias, np.int64)
+    return _any_scaled(call, weights.copy(), bias) or _any_exact(call, weights, bias)
+
+
+def _any_scaled(call: DepthwiseCall, weights: Array, bias: Array) -> DspDepthwiseCall | None:
+    biases, multipliers = [], []
+    for index in range(call.output.channels):
+        folded = int(bias[index]) + int(weights[:, index].sum()) * call.input_offset
+        factor = Factor(*call.requantize.of(index), call.requantize.offset, call.requantize.clamp)
+        scaling = find_scaling(*sum_range(weights[:, index]), folded, factor)
+        if scaling is None:
+            return None
+        if scaling.constant:
+            weights[:, index] = 0
+        # The kernel's sums are of centred inputs, so that it can leave out what lies outside the image.
+        biases.append(scaling.bias - (int(weights[:, index].sum()) * call.input_offset << SUM_BITS))
+        multipliers.append(scaling.multiplier)
+    if max(map(abs, biases)) >= 1 << 31:
+        return None
+    return DspDepthwiseCall(call, weights.astype(np.int8).tobytes(), tuple(biases), tuple(multipliers), None)
+
+
+def _any_exact(call: DepthwiseCall, weights: Array, bias: Array) -> DspDepthwiseCall | None:
+    factors = [call.requantize.of(index) for index in range(call.output.channels)]
+    for index, pair in enumerate(factors):
+        folded = int(bias[index]) + int(weights[:, index].sum()) * call.input_offset
+        if _exact(weights[:, index], folded, pair) is None:
+            return None
+    multipliers, shifts = zip(*factors, strict=True)
+    return DspDepthwiseCall(call, call.weights, tuple(map(int, bias)), multipliers, tuple(-shift for shift in shifts))
 
 
 def _words(weights: Array) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from optimize.compiler.kernels import Image, Kernel
+from optimize.compiler.kernels import DepthwiseCall, Image, Kernel
 
 CHANNEL_BYTES = 20
 """sizeof(flota_nn_dsp_depthwise3_channel_t)"""
@@ -91,3 +91,30 @@ class DspDepthwise3Call(Kernel):
         problem: a band of its rows is copied before the same rows are written, with those the next band shares.
         """
         return -self.output.elements if self.input == self.output else None
+
+
+@dataclass(frozen=True, slots=True)
+class DspDepthwiseCall(Kernel):
+    """Any depthwise convolution, four channels at a time; see flota_nn_dsp_depthwise_t.
+
+    ``portable`` has the geometry, ``weights`` may be zero where its are not: in channels that never change. ``shifts``
+    is None where one multiplication is exact for all channels.
+    """
+
+    SOURCE: ClassVar[str] = "src/nn/dsp/depthwise.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/clamp.c",)
+    HEADER: ClassVar[str] = "flota/nn_dsp_depthwise.h"
+    portable: DepthwiseCall
+    weights: bytes
+    biases: tuple[int, ...]
+    multipliers: tuple[int, ...]
+    shifts: tuple[int, ...] | None
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return len(self.weights) + 8 * len(self.biases) + len(self.shifts or ())
+
+    def lead(self, operand: int) -> int | None:
+        """As the portable kernel: the windows of four channels are read before the four values are written."""
+        return self.portable.lead(operand)

@@ -58,6 +58,22 @@ flota_nn_dsp_depthwise3_run_t flota_nn_dsp_depthwise3_exact;
 void flota_nn_dsp_depthwise3_s8(const flota_nn_dsp_depthwise3_t *conv, const int8_t *input, int8_t *output,
                                 uint8_t *scratch);
 
+/* Any depthwise convolution. The finished value of a sum of centred inputs times weights is
+ * ((256 * sum + bias) * multiplier) >> 40, saturated to int8; where `shift` is given, that of both roundings. */
+typedef struct {
+    flota_nn_image_t input, output;
+    flota_nn_window_t window;
+    int32_t input_offset;
+    int32_t output_zero;   /* for both roundings */
+    const int8_t *weights; /* [window y][window x][output channel] */
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int8_t *shift; /* NULL, or right shifts after the multiplication: 1..23 */
+} flota_nn_dsp_depthwise_t;
+
+void flota_nn_dsp_depthwise_s8(const flota_nn_dsp_depthwise_t *conv, const int8_t *input, int8_t *output);
+void flota_nn_dsp_depthwise_exact_s8(const flota_nn_dsp_depthwise_t *conv, const int8_t *input, int8_t *output);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from optimize.compiler.depthwise_packing import pack_channels
-from optimize.compiler.kernels import DepthwiseCall, Kernel
+import numpy as np
+
+from optimize.compiler.depthwise_packing import pack_any, pack_channels
+from optimize.compiler.kernels import ConvCall, DepthwiseCall, Kernel
 from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
+from optimize.compiler.passes.choose_gemm import choose_conv
 
 LARGEST_PAD = 1
 """What the kernel has code for. More than 2 would let a band read rows that the band before has overwritten."""
 
 
+def choose_conv_of_one_channel(call: DepthwiseCall) -> Kernel | None:
+    """With one input channel it is a convolution, whose kernels share the inputs among the output channels."""
+    if call.input.channels != 1 or call.output.channels == 1:
+        return None
+    weights = np.frombuffer(call.weights, np.int8).reshape(-1, call.output.channels)
+    return choose_conv(
+        ConvCall(
+            input=call.input,
+            output=call.output,
+            window=call.window,
+            group_channels=1,
+            input_offset=call.input_offset,
+            requantize=call.requantize,
+            weights=weights.T.tobytes(),
+            bias=call.bias,
+        )
+    )
+
+
 def choose_depthwise(call: DepthwiseCall) -> Kernel | None:
+    """The general kernel, where it is exact."""
+    return pack_any(call)
+
+
+def choose_depthwise3(call: DepthwiseCall) -> Kernel | None:
     """The 3x3 kernel, where it takes the shape and is exact."""
     window = call.window
     if (

@@ -13,7 +13,7 @@ from typing import Any
 from optimize.compiler.ir import Graph, Op, Payload
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, ElementwiseCall, FullyConnectedCall, Kernel
 from optimize.compiler.kernels_image import TransposeConvCall
-from optimize.compiler.passes.choose_depthwise import choose_depthwise
+from optimize.compiler.passes.choose_depthwise import choose_conv_of_one_channel, choose_depthwise, choose_depthwise3
 from optimize.compiler.passes.choose_elementwise import choose_elementwise
 from optimize.compiler.passes.choose_gemm import choose_conv, choose_fully_connected, choose_transpose_conv
 
@@ -48,7 +48,7 @@ def _products(call: Payload) -> int:
 
 CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
     ConvCall: (choose_conv,),
-    DepthwiseCall: (choose_depthwise,),
+    DepthwiseCall: (choose_conv_of_one_channel, choose_depthwise3, choose_depthwise),
     ElementwiseCall: (choose_elementwise,),
     FullyConnectedCall: (choose_fully_connected,),
     TransposeConvCall: (choose_transpose_conv,),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from optimize.compiler import kernels_dsp_depthwise as dsp
+from optimize.compiler.kernels import DepthwiseCall
+from optimize.compiler.verify import calls
 from optimize.compiler.verify.common import Operands, Rule, sizes
 
 
@@ -20,4 +22,12 @@ def _axes(call: dsp.DspDepthwise3Call) -> tuple[dsp.Axis, dsp.Axis]:
     return call.rows, call.columns
 
 
-RULES: dict[type, Rule] = {dsp.DspDepthwise3Call: _depthwise3}
+def _depthwise(call: dsp.DspDepthwiseCall, inputs: Operands, outputs: Operands) -> str:
+    channels = call.portable.output.channels
+    counts = {len(call.biases), len(call.multipliers), len(call.biases if call.shifts is None else call.shifts)}
+    if counts != {channels} or len(call.weights) != len(call.portable.weights):
+        return f"constants that do not fit {channels} channels"
+    return calls.RULES[DepthwiseCall](call.portable, inputs, outputs)
+
+
+RULES: dict[type, Rule] = {dsp.DspDepthwise3Call: _depthwise3, dsp.DspDepthwiseCall: _depthwise}

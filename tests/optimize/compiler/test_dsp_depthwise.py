@@ -29,7 +29,7 @@ class Layer:
     """A depthwise convolution of ``image`` (height, width, channels)."""
 
     image: tuple[int, int, int]
-    stride: int = 1
+    stride: int | tuple[int, int] = 1
     padding: int = SAME
     kernel: tuple[int, int] = (3, 3)
     batches: int = 1
@@ -39,6 +39,8 @@ class Layer:
     bias: int = 9_000
     factor: float = 1.0 / 200
     spread: tuple[float, float] = (-2, 1)
+    dilation: tuple[int, int] = (1, 1)
+    multiplier: int = 1
 
 
 LAYERS = {
@@ -76,9 +78,33 @@ LAYERS = {
 }
 
 
+GENERAL = {
+    "5x5": Layer((9, 8, 8), kernel=(5, 5)),
+    "5x5, no activation": Layer((9, 8, 8), kernel=(5, 5), activation=0, zero_points=(-3, 20)),
+    "5x5, valid, six channels": Layer((9, 8, 6), kernel=(5, 5), padding=VALID),
+    "1x7": Layer((2, 12, 5), kernel=(1, 7), zero_points=(9, -128)),
+    "7x1": Layer((12, 1, 9), kernel=(7, 1), batches=2),
+    "7x1, one output": Layer((7, 1, 32), kernel=(7, 1), padding=VALID),
+    "1x1": Layer((4, 3, 8), kernel=(1, 1)),
+    "3x3, dilated": Layer((11, 10, 4), dilation=(2, 3)),
+    "3x3, dilated past the image": Layer((3, 2, 4), dilation=(4, 4)),
+    "3x3, strides differ": Layer((11, 10, 4), (1, 2)),
+    "3x3, stride 3": Layer((11, 10, 4), 3, padding=VALID),
+    "4x2": Layer((6, 9, 7), (2, 1), kernel=(4, 2)),
+    "two per channel": Layer((5, 6, 6), multiplier=2),
+    "three per channel, no activation": Layer((5, 6, 2), 2, multiplier=3, activation=0, zero_points=(7, 7)),
+    "general, relu6": Layer((6, 6, 8), kernel=(5, 5), activation=3, factor=1 / 6000),
+    "general, dead channels": Layer((6, 6, 4), kernel=(2, 2), weights=(-1, 1), bias=30_000_000, factor=2.0**-24),
+}
+PORTABLE = {
+    "factors above one": Layer((5, 5, 4), factor=1.5, weights=(-1, 1), bias=0),
+}
+ONE_CHANNEL = {"many per channel": Layer((12, 9, 1), 2, kernel=(5, 4), multiplier=8)}
+
+
 def tflite(layer: Layer, seed: int = 0) -> bytes:
     rng = np.random.default_rng(seed)
-    b, channels = Builder(), layer.image[2]
+    b, channels = Builder(), layer.image[2] * layer.multiplier
     scales = [float(np.float32(layer.factor * s)) for s in 2.0 ** rng.uniform(*layer.spread, channels)]
     shape = (1, *layer.kernel, channels)
     low, high = layer.weights
@@ -90,40 +116,52 @@ def tflite(layer: Layer, seed: int = 0) -> bytes:
     fields = options(
         "DepthwiseConv2DOptions",
         padding=layer.padding,
-        strideH=layer.stride,
-        strideW=layer.stride,
-        dilationHFactor=1,
-        dilationWFactor=1,
-        depthMultiplier=1,
+        strideH=_pair(layer.stride)[0],
+        strideW=_pair(layer.stride)[1],
+        dilationHFactor=layer.dilation[0],
+        dilationWFactor=layer.dilation[1],
+        depthMultiplier=layer.multiplier,
         fusedActivationFunction=layer.activation,
     )
     b.op("DEPTHWISE_CONV_2D", [x, weights, biases], y, fields)
     return b.build([x], [y])
 
 
+def _pair(stride: int | tuple[int, int]) -> tuple[int, int]:
+    return (stride, stride) if isinstance(stride, int) else stride
+
+
 def _output_shape(layer: Layer) -> tuple[int, ...]:
-    sides = (
-        -(-(size if layer.padding == SAME else size - kernel + 1) // layer.stride)
-        for size, kernel in zip(layer.image, layer.kernel, strict=False)
-    )
-    return (layer.batches, *sides, layer.image[2])
+    sides = []
+    for axis, stride in enumerate(_pair(layer.stride)):
+        reach = (layer.kernel[axis] - 1) * layer.dilation[axis] + 1
+        sides.append(-(-(layer.image[axis] if layer.padding == SAME else layer.image[axis] - reach + 1) // stride))
+    return (layer.batches, *sides, layer.image[2] * layer.multiplier)
 
 
-def on_fast_kernel(layer: Layer, name: str) -> tuple[bytes, CompiledModel]:
+def on_kernel(layer: Layer, name: str, source: str) -> tuple[bytes, CompiledModel]:
     for seed in range(TRIES):
         model = tflite(layer, seed)
         compiled = compile_tflite(model, name=name, core=CORTEX_M4.name)
-        if "src/nn/dsp/depthwise3.c" in compiled.kernel_sources:
+        if source in compiled.kernel_sources:
             return model, compiled
-    raise AssertionError(f"{name}: no exact scaling in {TRIES} tries")
+    raise AssertionError(f"{name}: not on {source} in {TRIES} tries")
 
+
+KERNELS = {
+    "src/nn/dsp/depthwise3.c": LAYERS,
+    "src/nn/dsp/depthwise.c": GENERAL,
+    "src/nn/depthwise.c": PORTABLE,
+    "src/nn/dsp/conv.c": ONE_CHANNEL,
+}
+NAMES = [name for layers in KERNELS.values() for name in layers]
 
 Built = list[tuple[bytes, CompiledModel]]
 
 
 @pytest.fixture(scope="module")
 def built() -> Built:
-    return [on_fast_kernel(layer, name) for name, layer in LAYERS.items()]
+    return [on_kernel(layer, name, source) for source, layers in KERNELS.items() for name, layer in layers.items()]
 
 
 def samples_of(built: Built) -> list[Any]:
@@ -134,7 +172,7 @@ def test_under_the_sanitizers(built: Built, tmp_path_factory: Any) -> None:
     samples = samples_of(built)
     kernels = build_kernels(tmp_path_factory.mktemp("kernels"))
     outputs = run_sanitized(kernels, [compiled for _, compiled in built], samples, "layers")
-    for name, (model, _), sample, actual in zip(LAYERS, built, samples, outputs, strict=True):
+    for name, (model, _), sample, actual in zip(NAMES, built, samples, outputs, strict=True):
         assert actual == reference(model, sample), name
 
 
@@ -146,7 +184,7 @@ OVERLAPPING = {
 
 @pytest.mark.parametrize("name", OVERLAPPING)
 def test_input_and_output_may_overlap_in_any_way(name: str, tmp_path_factory: Any) -> None:
-    model, compiled = on_fast_kernel(OVERLAPPING[name], name)
+    model, compiled = on_kernel(OVERLAPPING[name], name, "src/nn/dsp/depthwise3.c")
     size = compiled.inputs[0].bytes
     moved = [shifted(model, compiled, by) for by in (1 - size, -20, -4, -1, 0, 1, 4, 20, size - 1)]
     samples = random_samples(compiled, SAMPLES, 3)
@@ -171,5 +209,5 @@ def test_on_the_emulated_board(built: Built) -> None:
     samples = samples_of(built)
     inferences = [Inference(sample[0].tobytes(), index) for index, rows in enumerate(samples) for sample in rows]
     runs = iter(measure_bare(flota_engine([c for _, c in built]), inferences, counted=False).runs)
-    for name, (model, _), rows in zip(LAYERS, built, samples, strict=True):
+    for name, (model, _), rows in zip(NAMES, built, samples, strict=True):
         assert [next(runs).output for _ in rows] == [b"".join(row) for row in reference(model, rows)], name

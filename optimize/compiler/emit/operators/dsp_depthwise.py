@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from optimize.compiler import kernels_dsp_depthwise as dsp
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, struct_text
+from optimize.compiler.emit.operators.common import (
+    Code,
+    Emitter,
+    Operands,
+    call_text,
+    image_text,
+    struct_text,
+    window_text,
+)
 from optimize.compiler.emit.operators.dsp_elementwise import clamp_text
-from optimize.compiler.emit.text import braces
+from optimize.compiler.emit.text import braces, byte_array, number_array
 
 
 def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> Code:
@@ -51,4 +59,30 @@ def _exact(name: str, call: dsp.DspDepthwise3Call) -> tuple[str, ...]:
     return (f"static const flota_nn_dsp_depthwise3_exact_t {name}_exact[{len(call.exact)}] = {{\n{rows}\n}};\n",)
 
 
-EMITTERS: dict[type, Emitter] = {dsp.DspDepthwise3Call: _depthwise3}
+def _depthwise(name: str, call: dsp.DspDepthwiseCall, operands: Operands) -> Code:
+    portable = call.portable
+    arrays = [
+        byte_array(f"{name}_weights", call.weights),
+        number_array("int32_t", f"{name}_bias", call.biases),
+        number_array("int32_t", f"{name}_multiplier", call.multipliers),
+    ]
+    if call.shifts is not None:
+        arrays.append(number_array("int8_t", f"{name}_shift", call.shifts))
+    fields: dict[str, str | int] = {
+        "input": image_text(portable.input),
+        "output": image_text(portable.output),
+        "window": window_text(portable.window),
+        "input_offset": portable.input_offset,
+        "output_zero": portable.requantize.offset,
+        "weights": f"{name}_weights",
+        "bias": f"{name}_bias",
+        "multiplier": f"{name}_multiplier",
+        "shift": "NULL" if call.shifts is None else f"{name}_shift",
+    }
+    struct = struct_text("flota_nn_dsp_depthwise_t", name, fields)
+    function = "flota_nn_dsp_depthwise_s8" if call.shifts is None else "flota_nn_dsp_depthwise_exact_s8"
+    clamped = clamp_text(portable.output.elements, portable.requantize.clamp, operands)
+    return Code((*arrays, struct), (*call_text(function, name, operands), *clamped))
+
+
+EMITTERS: dict[type, Emitter] = {dsp.DspDepthwise3Call: _depthwise3, dsp.DspDepthwiseCall: _depthwise}
