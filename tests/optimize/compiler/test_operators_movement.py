@@ -217,3 +217,16 @@ def test_damaged_operators_are_refused(model: bytes, message: str) -> None:
 def test_strided_slices_the_interpreter_misreads_are_refused(masks: dict[str, int]) -> None:
     with pytest.raises(UnsupportedOperator, match="STRIDED_SLICE"):
         compile_tflite(strided((4,), (0,), (4,), (1,), (4,), **masks), name="m")
+
+
+def test_what_moves_nothing_needs_no_code(kernels: Kernels) -> None:
+    whole = sliced((1, 4, 3), (0, 0, 0), (1, -1, 3))
+    one = One((1, 4, 1, 3))
+    turned = one.model("TRANSPOSE", [(4, 1, 1, 3)], one.x, one.ints(1, 0, 2, 3), table=("TransposeOptions", {}))
+    one = One((2, 3))
+    joined = one.model("CONCATENATION", [(2, 3)], one.x, table=("ConcatenationOptions", {"axis": 1}))
+    split = One((2, 3))
+    parted = split.model("SPLIT", [(2, 3)], split.ints(0, shape=()), split.x, table=("SplitOptions", {"numSplits": 1}))
+    models = [whole, turned, joined, parted]
+    assert [compile_tflite(model, name="m").operators for model in models] == [()] * 4
+    check(kernels, models)
