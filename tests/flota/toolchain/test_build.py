@@ -64,7 +64,9 @@ def test_an_image_says_what_it_is_and_is_the_same_every_time() -> None:
 
 
 def test_assembly_sources_are_preprocessed_and_linked() -> None:
-    calls = MODEL.replace(b"arena[16] = arena[0]; return 0;", b"extern int32_t answer(uint8_t *); return answer(arena);")
+    calls = MODEL.replace(
+        b"arena[16] = arena[0]; return 0;", b"extern int32_t answer(uint8_t *); return answer(arena);"
+    )
     assembly = b"""
 #include "number.h"
 .syntax unified
