@@ -21,6 +21,8 @@ ACTIVATIONS = (0, 0, 1, 2, 3)
 INT32_MAX = 2**31 - 1
 MIN_SCALE, MAX_SCALE = 2.0**-26, 8.0
 """Beyond these the interpreter's own shifts are undefined; no real tensor comes near."""
+MAX_INPUT = 4_000
+"""Elements of the first input."""
 MAX_MACS = 120_000
 """Multiplications of one operator, so that thousands of graphs run on an emulator in minutes."""
 
@@ -80,13 +82,14 @@ class Maker:
         self.extreme = self.pick(False, False, True)
         self.history: list[int] = []
         size = self.pick((1, 9), (1, 9), (8, 16))
-        shape = (self.pick(1, 1, 1, 2, 3), self.number(*size), self.number(*size), self.channels())
-        self.now = self.activation(shape)
+        batch, height, width = self.pick(1, 1, 1, 2, 3), self.number(*size), self.number(*size)
+        channels = max(1, min(self.channels(), MAX_INPUT // (batch * height * width)))
+        self.now = self.activation((batch, height, width, channels))
         self.inputs = [self.now]
 
     def channels(self) -> int:
         """Counts that are no multiple of a vector, and some that are."""
-        return int(self.pick(1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 17, 24, 33))
+        return int(self.pick(1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 17, 24, 32, 33, 64))
 
     def chance(self, percent: int) -> bool:
         return self.number(1, 100) <= percent

@@ -29,8 +29,9 @@ def conv(m: Maker) -> None:
 
 def depthwise(m: Maker) -> None:
     batch, _, _, channels = m.shape()
-    multiplier = m.pick(1, 1, 1, 2, 3)
-    kernel, dilation = m.kernel(), m.dilation()
+    multiplier = m.pick(1, 1, 1, 1, 2, 3)
+    kernel = (3, 3) if m.chance(40) else m.kernel()
+    dilation = m.dilation()
     table, out = m.window(kernel, dilation)
     operands, scale = m.weights((1, *kernel, channels * multiplier), 3)
     output = m.activation((batch, *out, channels * multiplier), scale)
@@ -188,6 +189,16 @@ def reshape(m: Maker) -> None:
         m.step(name, [m.now], m.same_quant(tuple(n for n in shape if n != 1)), options("SqueezeOptions"))
 
 
+def image(m: Maker) -> None:
+    """Back to NHWC from fewer axes, so that long graphs go on with convolutions."""
+    shape, total = m.shape(), m.elements()
+    height = next(size for size in (8, 6, 5, 4, 3, 2, 1) if total % size == 0)
+    width = next(size for size in (9, 7, 4, 3, 2, 1) if total // height % size == 0)
+    new = (1, height, width, total // height // width)
+    if shape != new:
+        m.step("RESHAPE", [m.now, m.b.constant(new)], m.same_quant(new), options("ReshapeOptions"))
+
+
 def unary(m: Maker) -> None:
     name = m.pick("RELU", "RELU6", "LOGISTIC", "TANH", "QUANTIZE")
     if name == "RELU6":
@@ -254,6 +265,6 @@ IMAGE_STEPS: tuple[Step, ...] = (
 """Steps for NHWC tensors; a step named twice is drawn twice as often."""
 ANY_STEPS: tuple[Step, ...] = (
     *(residual, residual, branch, mean, binary, pad, reshape, unary, softmax, concat, transpose),
-    *(fully_connected, float_ends),
+    *(fully_connected, fully_connected, fully_connected, float_ends),
 )
 """Steps for any tensor of one to four axes."""

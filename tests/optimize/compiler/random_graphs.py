@@ -13,7 +13,7 @@ from graph_functions import ANY_FUNCTIONS, IMAGE_FUNCTIONS
 from graph_maker import Choices, DrawnChoices, Maker, SeededChoices
 from graph_moves import ANY_MOVES, IMAGE_MOVES, resize_bilinear
 from graph_recurrent import ANY_RECURRENT
-from graph_steps import ANY_STEPS, IMAGE_STEPS, Step
+from graph_steps import ANY_STEPS, IMAGE_STEPS, Step, image
 from graph_streams import ANY_STREAMS
 from hypothesis import strategies as st
 
@@ -55,7 +55,9 @@ def _grow(choices: Choices) -> bytes:
         shape = maker.shape()
         if not shape or maker.elements() > MAX_ELEMENTS or len(shape) > 4:
             break
-        choices.pick(*(IMAGE if len(shape) == 4 else ANY))(maker)
+        if len(shape) < 4 and maker.chance(40):
+            image(maker)
+        choices.pick(*(IMAGE if len(maker.shape()) == 4 else ANY))(maker)
     return maker.b.build(maker.inputs, _outputs(maker))
 
 
