@@ -179,7 +179,7 @@ static m4_instruction_t decode_16(uint16_t code)
         return multiple(load, field(code, 0, 8), eighth, true);
     }
     case 0xD:
-        return plain(field(code, 8, 4) == 15 ? M4_HINT : M4_BRANCH);
+        return plain(field(code, 8, 4) >= 14 ? M4_HINT : M4_BRANCH); /* UDF, SVC: what happens then is not modelled */
     default:
         return plain(M4_BRANCH);
     }
