@@ -16,6 +16,11 @@ from optimize.compiler.emit.text import braces
 
 
 def _pool(name: str, call: kernels.PoolCall, operands: Operands) -> Code:
+    return Code((pool_struct(name, call),), call_text(f"flota_nn_{call.kind}_pool_s8", name, operands))
+
+
+def pool_struct(name: str, call: kernels.PoolCall) -> str:
+    """The parameters of a pooling kernel."""
     fields: dict[str, str | int] = {
         "input": image_text(call.input),
         "output": image_text(call.output),
@@ -23,11 +28,15 @@ def _pool(name: str, call: kernels.PoolCall, operands: Operands) -> Code:
         "min": call.clamp[0],
         "max": call.clamp[1],
     }
-    struct = struct_text("flota_nn_pool_t", name, fields)
-    return Code((struct,), call_text(f"flota_nn_{call.kind}_pool_s8", name, operands))
+    return struct_text("flota_nn_pool_t", name, fields)
 
 
 def _mean(name: str, call: kernels.MeanCall, operands: Operands) -> Code:
+    return Code((mean_struct(name, call),), call_text("flota_nn_mean_s8", name, operands))
+
+
+def mean_struct(name: str, call: kernels.MeanCall) -> str:
+    """The parameters of a mean kernel."""
     fields: dict[str, str | int] = {}
     for prefix, axes in (("kept", call.kept), ("reduced", call.reduced)):
         padded = ((1, 0),) * (3 - len(axes)) + axes
@@ -39,7 +48,7 @@ def _mean(name: str, call: kernels.MeanCall, operands: Operands) -> Code:
         "shift": call.shift,
         "output_offset": call.output_offset,
     }
-    return Code((struct_text("flota_nn_mean_t", name, fields),), call_text("flota_nn_mean_s8", name, operands))
+    return struct_text("flota_nn_mean_t", name, fields)
 
 
 EMITTERS: dict[type, Emitter] = {
