@@ -238,7 +238,7 @@ class MeanCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value reads what it sums, from its place among ``kept`` on, then is written."""
-        return element_lead(_walk(self.kept))
+        return element_lead(walk_places(self.kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ class ElementwiseCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value reads one element of each input, then is written."""
-        return element_lead(_walk(tuple(zip(self.extents, self.strides[operand], strict=True))))
+        return element_lead(walk_places(tuple(zip(self.extents, self.strides[operand], strict=True))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,7 @@ class PadCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Run by run: fills what precedes it, then moves the run, which may overlap itself (memmove)."""
-        rows = _walk(tuple(zip(self.extents[:-1], self._row_strides(), strict=True)))
+        rows = walk_places(tuple(zip(self.extents[:-1], self._row_strides(), strict=True)))
         run = self.extents[-1]
         return _runs_lead(rows + self._origin(), run)
 
@@ -301,7 +301,7 @@ class TransposeCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value is read, then written."""
-        return element_lead(_walk(tuple(zip(self.extents, self.strides, strict=True))))
+        return element_lead(walk_places(tuple(zip(self.extents, self.strides, strict=True))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +384,7 @@ class DequantizeCall(Kernel):
         return element_lead(np.arange(self.count, dtype=np.int64), bytes_each=4)
 
 
-def _walk(axes: tuple[tuple[int, int], ...]) -> Numbers:
+def walk_places(axes: tuple[tuple[int, int], ...]) -> Numbers:
     """Places of nested loops over (extent, stride) axes, the last the innermost, in the order they are visited."""
     places = np.zeros(1, np.int64)
     for extent, stride in axes:

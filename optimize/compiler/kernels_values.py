@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from optimize.compiler.fixed_point import multiply, wrap32
-from optimize.compiler.kernels import Kernel, _walk
+from optimize.compiler.kernels import Kernel, walk_places
 from optimize.compiler.leads import element_lead
 
 Axes = tuple[tuple[int, int], ...]
@@ -45,7 +45,7 @@ class BroadcastCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value reads one element of each input, then is written."""
-        return element_lead(_walk(tuple(zip(self.extents, self.strides[operand], strict=True))))
+        return element_lead(walk_places(tuple(zip(self.extents, self.strides[operand], strict=True))))
 
 
 def _bend(call: BroadcastCall, left: int, right: int) -> int:
@@ -92,7 +92,7 @@ class ExtremeCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value reads what it compares, from its place among ``kept`` on, then is written."""
-        return element_lead(_walk(self.kept))
+        return element_lead(walk_places(self.kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class ArgCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every position reads its column, from the first value on, then is written as four bytes."""
-        return element_lead(_walk(((self.outer, self.count * self.inner), (self.inner, 1))), bytes_each=4)
+        return element_lead(walk_places(((self.outer, self.count * self.inner), (self.inner, 1))), bytes_each=4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,18 @@ void flota_nn_add_s8(const flota_nn_elementwise_t *op, const int8_t *left, const
 void flota_nn_sub_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
 void flota_nn_mul_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
 
+/* Element-wise (left * factor[0] + right * factor[1] + bias) >> shift, clamped; no sum leaves int32. */
+typedef struct {
+    int32_t rank;
+    int32_t extent[FLOTA_NN_MAX_RANK];
+    int32_t stride[2][FLOTA_NN_MAX_RANK]; /* 0 repeats an input along an axis */
+    int32_t factor[2];
+    int32_t bias, shift;
+    int32_t min, max;
+} flota_nn_linear_t;
+
+void flota_nn_linear_s8(const flota_nn_linear_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+
 /* Run by run along the last axis: fills up to the run, then moves it as memmove does. */
 typedef struct {
     int32_t rank;

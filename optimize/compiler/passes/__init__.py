@@ -12,6 +12,7 @@ from optimize.compiler.passes.drop_unused import drop_unused
 from optimize.compiler.passes.elide_copies import elide_copies
 from optimize.compiler.passes.fold_lookups import fold_lookups
 from optimize.compiler.passes.fuse_pad import fuse_pad
+from optimize.compiler.passes.linearize_sums import linearize_sums
 from optimize.compiler.passes.lower import lower
 from optimize.compiler.passes.refuse_unsupported import refuse_unsupported
 from optimize.compiler.passes.schedule import schedule
@@ -40,7 +41,7 @@ SELECTIONS: dict[str, tuple[Callable[[Graph], Graph], ...]] = {
 """What runs after ``PASSES`` on a core with kernels of its own: each replaces portable calls by faster ones."""
 
 
-LAST: tuple[Callable[[Graph], Graph], ...] = (schedule,)
+LAST: tuple[Callable[[Graph], Graph], ...] = (linearize_sums, schedule)
 """What runs when every kernel is chosen."""
 
 
