@@ -85,12 +85,30 @@ class DspDepthwise3Call(Kernel):
         return COLUMN_BYTES * ((self.columns.out_extent - 1) * self.stride + 3)
 
     def lead(self, operand: int) -> int | None:
-        """Any overlap, where the sizes agree.
+        """Any overlap where the sizes agree, else exactly in place where no band's output reaches what is still read.
 
-        The kernel first moves an input that overlaps the output otherwise than exactly. Then every channel is its own
-        problem: a band of its rows is copied before the same rows are written, with those the next band shares.
+        The kernel first moves an input of the output's size that overlaps it otherwise than exactly. Then every channel
+        is its own problem: a band of its rows is copied before the same rows are written, with those the next band
+        shares.
         """
-        return -self.output.elements if self.input == self.output else None
+        if self.input == self.output:
+            return -self.output.elements
+        return 0 if self._stays_behind() else None
+
+    @property
+    def exact_lead(self) -> bool:
+        """An image that shrinks is not moved, and channels must not meet each other."""
+        return self.input != self.output
+
+    def _stays_behind(self) -> bool:
+        """Whether the rows of each band, written from the input's first byte on, end before the rows read after it."""
+        along_rows = self.rows.step > self.columns.step and self.output.elements <= self.input.elements
+        made = 2 * TURNS // self.stride
+        for band in range(1, -(-self.rows.out_extent // made)):
+            written = band * made * self.rows.out_step
+            first_read = max(band * 2 * TURNS - self.rows.pad + 2, 0) * self.rows.step
+            along_rows = along_rows and written <= first_read
+        return along_rows
 
 
 @dataclass(frozen=True, slots=True)

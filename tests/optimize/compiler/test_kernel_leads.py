@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import ClassVar
@@ -36,6 +36,7 @@ from optimize.compiler.kernels import (
     TransposeCall,
     Window,
 )
+from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.leads import streaming_lead
 from optimize.compiler.passes import run_passes
@@ -47,7 +48,7 @@ Step = tuple[Iterable[int], Iterable[int]]
 ANY = Requantize((1 << 30,), (0,), 0, (-128, 127))
 
 
-def safe(steps: list[Step], distance: int, in_bytes: int, out_bytes: int) -> bool:
+def safe(steps: Sequence[Step], distance: int, in_bytes: int, out_bytes: int) -> bool:
     """Whether every byte read is still the input's when the input starts ``distance`` bytes after the output."""
     source, target = max(distance, 0), max(-distance, 0)
     memory: list[int | None] = [None] * (max(source + in_bytes, target + out_bytes))
@@ -60,7 +61,7 @@ def safe(steps: list[Step], distance: int, in_bytes: int, out_bytes: int) -> boo
     return True
 
 
-def check(steps: list[Step], lead: int | None, in_bytes: int, out_bytes: int) -> None:
+def check(steps: Sequence[Step], lead: int | None, in_bytes: int, out_bytes: int) -> None:
     """``lead`` is safe wherever it allows an overlap, and one byte less is not."""
     assert lead is not None
     assert sorted(byte for _, writes in steps for byte in writes) == list(range(out_bytes))
@@ -262,6 +263,68 @@ def test_one_value_at_a_time(count: int) -> None:
         assert safe(elements(1, 1), distance, count, count)
 
 
+def band_steps(call: DspDepthwise3Call) -> list[Step]:
+    """Four channels at a time, band by band: the rows new to a band are read before its results are written."""
+    steps: list[Step] = []
+    made, channels = 2 * TURNS // call.stride, call.input.channels
+    images = range(call.input.batches)
+    for image, group in product(images, range(0, channels, 4)):
+        lanes = range(group, min(group + 4, channels))
+        sizes = call.input.elements // len(images), call.output.elements // len(images)
+        for band, start in enumerate(range(0, call.rows.out_extent, made)):
+            rows = range(start, min(start + made, call.rows.out_extent))
+            first = band * 2 * TURNS - call.rows.pad + (2 if band else 0)
+            last = rows[-1] * call.stride - call.rows.pad + 2
+            new = range(max(first, 0), min(last, call.rows.extent - 1) + 1)
+            reads = [
+                image * sizes[0] + y * call.rows.step + x * call.columns.step + lane
+                for y, x, lane in product(new, range(call.columns.extent), lanes)
+            ]
+            writes = [
+                image * sizes[1] + y * call.rows.out_step + x * call.columns.out_step + lane
+                for y, x, lane in product(rows, range(call.columns.out_extent), lanes)
+            ]
+            steps.append((reads, writes))
+    return steps
+
+
+@settings(max_examples=60)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 12),
+    channels=st.integers(1, 6),
+    batches=st.integers(1, 2),
+    stride=st.integers(1, 2),
+    same=st.booleans(),
+    transposed=st.booleans(),
+)
+def test_depthwise_in_place(
+    height: int, width: int, channels: int, batches: int, stride: int, same: bool, transposed: bool
+) -> None:
+    extents = [n for n in (height, width) if same or n >= 3]
+    if len(extents) < 2:
+        return
+    out = [-(-n // stride) if same else (n - 3) // stride + 1 for n in extents]
+    pads = [max((o - 1) * stride + 3 - n, 0) // 2 for o, n in zip(out, extents, strict=True)]
+    image = Image(batches, height, width, channels)
+    target = Image(batches, out[0], out[1], channels)
+    vertical = Axis(height, out[0], width * channels, out[1] * channels, pads[0])
+    horizontal = Axis(width, out[1], channels, channels, pads[1])
+    rows, columns = (horizontal, vertical) if transposed else (vertical, horizontal)
+    call = DspDepthwise3Call(image, target, rows, columns, stride, 0, (-128, 127), 0, (), ())
+    steps = band_steps(call)
+    lead = call.lead(0)
+    assert sorted(byte for _, writes in steps for byte in writes) == list(range(target.elements))
+    if image == target:
+        assert lead == -target.elements  # it moves its input in place first
+        assert safe(steps, 0, image.elements, target.elements)
+    elif lead is not None:
+        assert (lead, call.exact_lead) == (0, True)
+        assert safe(steps, 0, image.elements, target.elements)
+    else:
+        assert transposed or not safe(steps, 0, image.elements, target.elements)
+
+
 def test_a_kernel_of_its_own_file_must_prove_its_own_lead() -> None:
     with pytest.raises(TypeError, match=r"define lead\(\)"):
 
@@ -299,6 +362,6 @@ def packed(model: bytes) -> CompiledModel:
 def test_kernels_survive_overlaps_to_the_last_byte(kernels: Kernels, models: list[bytes]) -> None:
     compiled = [packed(model) for model in models]
     samples = [random_samples(item, 4, seed) for seed, item in enumerate(compiled)]
-    outputs = run_sanitized(kernels, compiled, samples, f"batch{len(list(kernels.folder.iterdir()))}")
+    outputs = run_sanitized(kernels, compiled, samples, f"batch{len(list(kernels.folder.iterdir()))}", stream=True)
     for model, item, sample, actual in zip(models, compiled, samples, outputs, strict=True):
         assert actual == reference(model, sample), item.operators
