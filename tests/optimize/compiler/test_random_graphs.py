@@ -59,7 +59,7 @@ def test_drawn_graphs_on_this_machine(kernels: Kernels, models: list[bytes]) -> 
     """The same graphs from hypothesis, whose draws reach corners that random numbers seldom do."""
     compiled = [compile_tflite(model, name="drawn") for model in models]
     samples = [random_samples(item, SAMPLES, seed) for seed, item in enumerate(compiled)]
-    outputs = run_sanitized(kernels, compiled, samples, f"batch{len(list(kernels.folder.iterdir()))}")
+    outputs = run_sanitized(kernels, compiled, samples, f"batch{len(list(kernels.folder.iterdir()))}", stream=True)
     for model, item, sample, actual in zip(models, compiled, samples, outputs, strict=True):
         assert actual == reference(model, sample), item.operators
 
