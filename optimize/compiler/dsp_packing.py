@@ -16,7 +16,7 @@ import numpy as np
 from optimize.compiler.exact_scaling import SUM_BITS, Factor, Scaling, find_scaling
 from optimize.compiler.fixed_point import multiply, wrap32
 from optimize.compiler.kernels import Requantize
-from optimize.compiler.kernels_dsp import Factors, Four, Gemm
+from optimize.compiler.kernels_dsp import Four, Gemm
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -90,10 +90,7 @@ def pack_once(
         product="once",
         weights=words,
         biases=tuple(map(_once_bias, fours)),
-        factors=tuple(
-            Factors(_four(s.multiplier for s in four), (four[0].bias & 0xFF, four[2].bias & 0xFF, 0, 0))
-            for four in fours
-        ),
+        factors=tuple(tuple(scaling.multiplier for scaling in four) for four in fours),
         channels=len(weights),
         pairs=len(order) // 2,
         output_zero=requantize.offset,
@@ -102,9 +99,9 @@ def pack_once(
 
 
 def _once_bias(four: list[Scaling]) -> Four:
-    """Where the sums begin. Those of even channels are multiplied by 256 later; the bits below are in the factors."""
-    first, third = four[0].bias >> SUM_BITS, four[2].bias >> SUM_BITS
-    return _four(map(wrap32, (first, four[1].bias + first, third, four[3].bias + third)))
+    """All of an even channel's bias; an odd channel's, and what the even one puts into its sum."""
+    even = [four[i].bias >> SUM_BITS for i in (0, 2)]
+    return _four(map(wrap32, (four[0].bias, four[1].bias + even[0], four[2].bias, four[3].bias + even[1])))
 
 
 def pack_wide(
@@ -188,13 +185,19 @@ def _packed_bias(bias: Four) -> Four:
     return _four(map(wrap32, mixed))
 
 
-def _shared(pairs: list[tuple[int, int]]) -> tuple[Factors, ...]:
-    """(multiplier, shift) of the channels, in groups; one where all agree. What fills the last group is the first's."""
+def _shared(pairs: list[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
+    """(multiplier, shift) of the channels as words: four multipliers, then four bytes of shifts less one.
+
+    One for all groups where these agree. What fills the last group is the first channel's.
+    """
     filled = pairs + pairs[:1] * (-len(pairs) % GROUP)
-    multipliers, shifts = (list(column) for column in zip(*filled, strict=True))
-    less_one = [shift - 1 for shift in shifts]
-    factors = tuple(map(Factors, _fours(multipliers), _fours(less_one)))
+    fours = [filled[i : i + GROUP] for i in range(0, len(filled), GROUP)]
+    factors = tuple((*(multiplier for multiplier, _ in four), _shift_word(four)) for four in fours)
     return factors[:1] if len(set(factors)) == 1 else factors
+
+
+def _shift_word(four: list[tuple[int, int]]) -> int:
+    return int.from_bytes(bytes(shift - 1 for _, shift in four), "little", signed=True)
 
 
 def _fours(values: list[int]) -> list[Four]:

@@ -10,8 +10,6 @@ from optimize.compiler.leads import streaming_lead
 
 WORD_BYTES = 4
 PANEL_SOURCE = "src/nn/dsp/panel.c"
-FACTORS_BYTES = 20
-"""sizeof(flota_nn_dsp_factors_t)"""
 
 
 def words(size: int) -> int:
@@ -25,24 +23,16 @@ Product = Literal["twice", "once", "wide"]
 
 
 @dataclass(frozen=True, slots=True)
-class Factors:
-    """Of four output channels; see flota_nn_dsp_factors_t."""
-
-    multiplier: Four
-    shift: Four
-
-
-@dataclass(frozen=True, slots=True)
 class Gemm:
     """Packed weights and what becomes of the sums; see flota_nn_dsp_gemm_t.
 
-    ``biases`` are modulo 2**32; one entry of ``factors`` stands for all groups where these agree.
+    ``biases`` are modulo 2**32; the words of one entry of ``factors`` stand for all groups where these agree.
     """
 
     product: Product
     weights: bytes
     biases: tuple[Four, ...]
-    factors: tuple[Factors, ...]
+    factors: tuple[tuple[int, ...], ...]
     channels: int
     pairs: int
     output_zero: int
@@ -51,7 +41,7 @@ class Gemm:
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
-        return len(self.weights) + 4 * WORD_BYTES * len(self.biases) + FACTORS_BYTES * len(self.factors)
+        return len(self.weights) + 4 * WORD_BYTES * len(self.biases) + WORD_BYTES * sum(map(len, self.factors))
 
     @property
     def source(self) -> str:

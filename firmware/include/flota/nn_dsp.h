@@ -12,12 +12,6 @@
 extern "C" {
 #endif
 
-/* What the sums of four output channels are multiplied with; `shift` depends on the product, see src/nn/dsp/gemm.h. */
-typedef struct {
-    int32_t multiplier[4];
-    uint8_t shift[4];
-} flota_nn_dsp_factors_t;
-
 typedef struct flota_nn_dsp_gemm flota_nn_dsp_gemm_t;
 
 /* Multiplies the weights with two columns. `panel` holds [k pair][column] packed halfwords; the results of each column
@@ -28,14 +22,14 @@ typedef void flota_nn_dsp_multiply_t(const flota_nn_dsp_gemm_t *gemm, const uint
 typedef void flota_nn_dsp_multiply_one_t(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int8_t *out);
 
 /* A matrix of weights and what becomes of its products. Channels come in groups of four, of which the last may be used
- * in part. How weights and biases are packed is a matter of `multiply`: see src/nn/dsp/gemm.h. */
+ * in part. How weights, biases and factors are packed is a matter of `multiply`: see src/nn/dsp/gemm.h. */
 struct flota_nn_dsp_gemm {
     const uint32_t *weights;
-    const flota_nn_dsp_factors_t *factors; /* of each group, or of all */
-    int32_t factors_stride;                /* bytes from the factors of one group to the next; 0: all share them */
-    const int32_t *bias_end;               /* behind the last bias */
-    int32_t offset;                        /* 2 * output zero point + 1 */
-    int32_t last_channels;                 /* used channels of the last group: 1..4 */
+    const int32_t *factors;   /* of each group, or of all */
+    int32_t factors_stride;   /* bytes from the factors of one group to the next; 0: all share them */
+    const int32_t *bias_end;  /* behind the last bias */
+    int32_t offset;           /* 2 * output zero point + 1 */
+    int32_t last_channels;    /* used channels of the last group: 1..4 */
     const int32_t *bias;
     int32_t pairs; /* pairs of inputs each channel sums over */
     int32_t groups;

@@ -8,7 +8,7 @@
         .arch   armv7e-m
 
 /* flota_nn_dsp_gemm_t begins with the words from WEIGHTS to LAST, then the address of the biases, then the pairs. */
-/* flota_nn_dsp_factors_t */
+/* The factors of a group. */
         .equ    FACTORS_MULTIPLIER, 0
         .equ    FACTORS_SHIFT, 16
 
@@ -98,16 +98,21 @@
         str     r11, [sp, #INPUT_END]
         .endm
 
-/* The sums of a group of the products of four channels by two columns, in r0 to r7 [channel][column].
+/* The sums of a group of the products of four channels by two columns, in r0 to r7 [channel][column]. `drop`: bits of the
+ * even channels' biases that are not added here.
  *
  * r8, r9: weights; r10, r11: inputs; r12: panel; lr: weights' address. */
-        .macro  multiply_4x2 group
+        .macro  multiply_4x2 group, drop=0
         .balign 4
 \group\():
         ldm     sp, {r8, r9, r10, r12, lr}
         add     lr, lr, r8
         ldm     r10!, {r0, r2, r4, r6}
         str     r10, [sp, #BIAS]
+    .if \drop
+        asr     r0, r0, #\drop
+        asr     r4, r4, #\drop
+    .endif
         mov     r1, r0
         mov     r3, r2
         mov     r5, r4
@@ -217,14 +222,15 @@
 
 /* One multiplication of sums that are 256 times as large. */
         begin_4x2 flota_nn_dsp_gemm_4x2_once
-        multiply_4x2 gemm_4x2_once_group
-        ldm     r8, {r8-r12}
+        multiply_4x2 gemm_4x2_once_group, 8
+        ldr     r12, [sp, #BIAS]                /* of the next group */
+        ldm     r8, {r8-r11}
+        ldrb    lr, [r12, #-16]
+        ldrb    r12, [r12, #-8]
         sub     r2, r2, r0
         sub     r3, r3, r1
         sub     r6, r6, r4
         sub     r7, r7, r5
-        uxtb    lr, r12
-        lsr     r12, r12, #8
         add     r0, lr, r0, lsl #8
         add     r1, lr, r1, lsl #8
         add     r4, r12, r4, lsl #8

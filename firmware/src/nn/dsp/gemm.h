@@ -10,18 +10,21 @@
  *     bias: [group][4]: channel 0, 256 * channel 1 + channel 0, the same for channels 2 and 3; modulo 2^32.
  *
  *     Of one column each quad of inputs counts as the pairs (0, 2) and (1, 3).
- *     shift: right shift after the doubling multiplication, less one: 0..22.
+ *     factors: [group]: four multipliers in [2^30, 2^31), then a word of four bytes: the right shifts after the doubling
+ *     multiplication, less one: 0..22.
  *
  * flota_nn_dsp_gemm_4x2_once: the same product; ((256 * sum + bias) * multiplier) >> 44, saturated, is the result. The
  *     compiler has searched for multipliers and biases that give the bytes of the two roundings (exact_scaling.py).
- *     bias: [group][4]: of an even channel its upper 24 bits, of an odd channel all of it plus the word before.
- *     shift: the lower 8 bits of the biases of channels 0 and 2, then two zeros.
+ *     bias: [group][4]: of an odd channel, plus the upper 24 bits of the one before. The lower 8 bits of an even channel's
+ *     are added when its sum has been multiplied by 256.
+ *     factors: [group]: four multipliers.
  *
  * flota_nn_dsp_gemm_wide, flota_nn_dsp_gemm_wide_s8: what the others cannot prove: larger sums, a weight of -128 beside a negative one, any shift.
  *     weights: [group][k quad][channel], bytes 0 and 2 for the first pair of the quad, 1 and 3 for the second.
- *     bias: [group][channel]. shift: the left shift of nn.h, as an int8.
+ *     bias: [group][channel].
+ *     factors: [group]: four multipliers, then a word of four int8: the left shifts of nn.h.
  *
- * The assembly reads flota_nn_dsp_gemm_t and flota_nn_dsp_factors_t at fixed offsets.
+ * The assembly reads flota_nn_dsp_gemm_t at fixed offsets.
  */
 #ifndef FLOTA_NN_DSP_GEMM_H
 #define FLOTA_NN_DSP_GEMM_H

@@ -3,29 +3,63 @@
 
 #include "dsp.h"
 
-static const flota_nn_dsp_factors_t *factors_of(const flota_nn_dsp_gemm_t *gemm, int32_t group)
+static const int32_t *factors_of(const flota_nn_dsp_gemm_t *gemm, int32_t group)
 {
-    return gemm->factors_stride != 0 ? &gemm->factors[group] : gemm->factors;
+    return gemm->factors + group * (gemm->factors_stride / 4);
 }
 
-static int32_t finish(const flota_nn_dsp_factors_t *f, int32_t i, int32_t sum, int32_t offset)
+static int32_t used_channels(const flota_nn_dsp_gemm_t *gemm, int32_t group)
 {
-    const int32_t shift = f->shift[i] + 1;
-    const int32_t bias = (int32_t)((uint32_t)offset << f->shift[i]);
-
-    return dsp_ssat8(dsp_requantize(sum, f->multiplier[i], shift, bias));
+    return group + 1 < gemm->groups ? 4 : gemm->last_channels;
 }
 
-/* The values of the `used` channels of a group, from its four sums. */
-static void store(const flota_nn_dsp_gemm_t *gemm, const flota_nn_dsp_factors_t *f, const int32_t *sum, int32_t used,
-                  int8_t *out)
+/* 256 times the sum of an odd channel, from the sums of its pair. */
+static uint32_t odd_sum(const int32_t *sum, int32_t channel)
 {
-    for (int32_t i = 0; i < used; i++) {
-        const int32_t odd = (int32_t)((uint32_t)sum[i] - (uint32_t)sum[i - i % 2]) >> 8;
+    return (uint32_t)sum[channel] - (uint32_t)sum[channel - 1];
+}
 
-        out[i] = (int8_t)finish(f, i, i % 2 != 0 ? odd : sum[i], gemm->offset);
+/* Sums begin with the biases; how results come of them is what the products differ in. */
+typedef struct {
+    void (*begin)(const int32_t *bias, int32_t *sum);
+    void (*store)(const flota_nn_dsp_gemm_t *gemm, int32_t group, const int32_t *sum, int8_t *out);
+} rounding_t;
+
+static void begin_twice(const int32_t *bias, int32_t *sum) { memcpy(sum, bias, 4 * sizeof *sum); }
+
+static void store_twice(const flota_nn_dsp_gemm_t *gemm, int32_t group, const int32_t *sum, int8_t *out)
+{
+    const int32_t *factors = factors_of(gemm, group);
+
+    for (int32_t i = 0; i < used_channels(gemm, group); i++) {
+        const int32_t less_one = (int32_t)((uint32_t)factors[4] >> (8 * i) & 0xffu);
+        const int32_t bias = (int32_t)((uint32_t)gemm->offset << less_one);
+        const int32_t whole = i % 2 != 0 ? (int32_t)odd_sum(sum, i) >> 8 : sum[i];
+
+        out[i] = (int8_t)dsp_ssat8(dsp_requantize(whole, factors[i], less_one + 1, bias));
     }
 }
+
+static void begin_once(const int32_t *bias, int32_t *sum)
+{
+    for (int32_t i = 0; i < 4; i++) {
+        sum[i] = i % 2 != 0 ? bias[i] : bias[i] >> 8;
+    }
+}
+
+static void store_once(const flota_nn_dsp_gemm_t *gemm, int32_t group, const int32_t *sum, int8_t *out)
+{
+    const int32_t *factors = factors_of(gemm, group);
+
+    for (int32_t i = 0; i < used_channels(gemm, group); i++) {
+        const uint32_t even = ((uint32_t)sum[i] << 8) + ((uint32_t)gemm->bias[4 * group + i] & 0xffu);
+        const uint32_t finer = i % 2 != 0 ? odd_sum(sum, i) : even;
+
+        out[i] = (int8_t)dsp_ssat8(dsp_smmul((int32_t)finer, factors[i]) >> 12);
+    }
+}
+
+static const rounding_t TWICE = {begin_twice, store_twice}, ONCE = {begin_once, store_once};
 
 static void add_pair(const uint32_t *weights, uint32_t input, int32_t *sum)
 {
@@ -35,50 +69,34 @@ static void add_pair(const uint32_t *weights, uint32_t input, int32_t *sum)
     sum[3] = dsp_smlad(weights[1], input, sum[3]);
 }
 
-/* The same from sums multiplied by 256. */
-static void store_once(const flota_nn_dsp_gemm_t *gemm, const flota_nn_dsp_factors_t *f, const int32_t *sum,
-                       int32_t used, int8_t *out)
-{
-    (void)gemm;
-    for (int32_t i = 0; i < used; i++) {
-        const uint32_t odd = (uint32_t)sum[i] - (uint32_t)sum[i - i % 2];
-        const uint32_t even = ((uint32_t)sum[i] << 8) + f->shift[i / 2];
-
-        out[i] = (int8_t)dsp_ssat8(dsp_smmul((int32_t)(i % 2 != 0 ? odd : even), f->multiplier[i]) >> 12);
-    }
-}
-
-typedef void store_t(const flota_nn_dsp_gemm_t *gemm, const flota_nn_dsp_factors_t *f, const int32_t *sum, int32_t used,
-                     int8_t *out);
-
-static void multiply(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1, store_t *store_one)
+static void multiply(const rounding_t *rounding, const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0,
+                     int8_t *out1)
 {
     const uint32_t *weights = gemm->weights;
 
     for (int32_t g = 0; g < gemm->groups; g++) {
-        const int32_t used = g + 1 < gemm->groups ? 4 : gemm->last_channels;
         int32_t sum0[4], sum1[4];
 
-        memcpy(sum0, gemm->bias + 4 * g, sizeof sum0);
-        memcpy(sum1, gemm->bias + 4 * g, sizeof sum1);
+        rounding->begin(gemm->bias + 4 * g, sum0);
+        rounding->begin(gemm->bias + 4 * g, sum1);
         for (int32_t k = 0; k < gemm->pairs; k++) {
             add_pair(weights, panel[2 * k], sum0);
             add_pair(weights, panel[2 * k + 1], sum1);
             weights += 2;
         }
-        store_one(gemm, factors_of(gemm, g), sum0, used, out0 + 4 * g);
-        store_one(gemm, factors_of(gemm, g), sum1, used, out1 + 4 * g);
+        rounding->store(gemm, g, sum0, out0 + 4 * g);
+        rounding->store(gemm, g, sum1, out1 + 4 * g);
     }
 }
 
 void flota_nn_dsp_gemm_4x2(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1)
 {
-    multiply(gemm, panel, out0, out1, store);
+    multiply(&TWICE, gemm, panel, out0, out1);
 }
 
 void flota_nn_dsp_gemm_4x2_once(const flota_nn_dsp_gemm_t *gemm, const uint32_t *panel, int8_t *out0, int8_t *out1)
 {
-    multiply(gemm, panel, out0, out1, store_once);
+    multiply(&ONCE, gemm, panel, out0, out1);
 }
 
 void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int8_t *out)
@@ -86,10 +104,9 @@ void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *col
     const uint32_t *weights = gemm->weights;
 
     for (int32_t g = 0; g < gemm->groups; g++) {
-        const flota_nn_dsp_factors_t *f = factors_of(gemm, g);
         int32_t sum[4];
 
-        memcpy(sum, gemm->bias + 4 * g, sizeof sum);
+        begin_twice(gemm->bias + 4 * g, sum);
         for (int32_t k = 0; k < gemm->pairs; k += 2) {
             const uint32_t quad = dsp_load32(column + 2 * k);
 
@@ -97,6 +114,6 @@ void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *col
             add_pair(weights + 2, dsp_sxtb16_odd(quad), sum);
             weights += 4;
         }
-        store(gemm, f, sum, g + 1 < gemm->groups ? 4 : gemm->last_channels, out + 4 * g);
+        store_twice(gemm, g, sum, out + 4 * g);
     }
 }

@@ -3,8 +3,9 @@
 
 static int8_t finish(const flota_nn_dsp_gemm_t *gemm, int32_t group, int32_t place, int32_t sum)
 {
-    const flota_nn_dsp_factors_t *f = &gemm->factors[gemm->factors_stride != 0 ? group : 0];
-    const int32_t scaled = multiply_by_quantized(sum, f->multiplier[place], (int8_t)f->shift[place]);
+    const int32_t *factors = gemm->factors + group * (gemm->factors_stride / 4);
+    const int8_t shift = (int8_t)((uint32_t)factors[4] >> (8 * place));
+    const int32_t scaled = multiply_by_quantized(sum, factors[place], shift);
 
     return (int8_t)clamp(wrapping_add(scaled, gemm->offset >> 1), INT8_MIN, INT8_MAX);
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from optimize.compiler import kernels_dsp as dsp
 from optimize.compiler.emit.operators.common import Code, Emitter, Operands, image_text, struct_text, window_text
-from optimize.compiler.emit.text import braces, number_array
+from optimize.compiler.emit.text import number_array
 
 PRODUCTS: dict[dsp.Product, str] = {
     "twice": "flota_nn_dsp_gemm_4x2",
@@ -24,11 +24,11 @@ def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str
     """(arrays, initializer) of a flota_nn_dsp_gemm_t whose product is given by ``product``."""
     words = number_array("uint32_t", f"{name}_weights", np.frombuffer(gemm.weights, "<u4").tolist(), "0x{:08x}".format)
     biases = number_array("int32_t", f"{name}_bias", [value for group in gemm.biases for value in group])
-    rows = "\n".join(f"    {{{braces(four.multiplier)}, {braces(four.shift)}}}," for four in gemm.factors)
-    factors = f"static const flota_nn_dsp_factors_t {name}_factors[{len(gemm.factors)}] = {{\n{rows}\n}};\n"
+    factors = number_array("int32_t", f"{name}_factors", [word for group in gemm.factors for word in group])
+    stride = 4 * len(gemm.factors[0]) if len(gemm.factors) > 1 else 0
     value = (
         f"{{.weights = {name}_weights, .bias = {name}_bias, .factors = {name}_factors, "
-        f".factors_stride = {'0' if len(gemm.factors) == 1 else 'sizeof(flota_nn_dsp_factors_t)'}, "
+        f".factors_stride = {stride}, "
         f".bias_end = {name}_bias + {4 * len(gemm.biases)}, .groups = {len(gemm.biases)}, "
         f".last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
         f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}, "
