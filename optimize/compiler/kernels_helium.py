@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from optimize.compiler.kernels import Image, Kernel, Window
-from optimize.compiler.leads import element_lead, streaming_lead
+from optimize.compiler.leads import element_lead, order_lead, streaming_lead
 
 BLOCK = 16
 """FLOTA_NN_HELIUM_BLOCK: int8 values in a vector."""
@@ -181,3 +181,25 @@ class HeliumFullyConnectedCall(Kernel):
         """A batch is copied to scratch before any of its outputs is written."""
         reads = np.arange(self.batches, dtype=np.int64) * self.in_features
         return element_lead(reads, self.gemm.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumElementwiseCall(Kernel):
+    """Sum or product of two tensors of ``count`` values."""
+
+    SOURCE: ClassVar[str] = "src/nn/helium/elementwise.c"
+    HEADER: ClassVar[str] = _HEADER
+    kind: Literal["add", "mul"]
+    count: int
+    input_offsets: tuple[int, int]
+    input_multipliers: tuple[int, int]
+    input_shifts: tuple[int, int]
+    multiplier: int
+    shift: int
+    output_offset: int
+    clamp: tuple[int, int]
+
+    def lead(self, operand: int) -> int | None:
+        """Groups of values are read before they are written."""
+        starts = np.arange(0, self.count, GROUP, dtype=np.int64)
+        return order_lead(np.minimum(starts + GROUP, self.count), starts)

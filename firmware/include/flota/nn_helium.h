@@ -86,6 +86,22 @@ typedef struct {
 void flota_nn_helium_depthwise_s8(const flota_nn_helium_depthwise_t *conv, const int8_t *input, int8_t *output,
                                   int8_t *scratch);
 
+/* Element-wise operation on two inputs of `count` values, without broadcasting; see flota_nn_elementwise_t. No shift is
+ * positive. */
+typedef struct {
+    int32_t count;
+    int32_t input_offset[2];
+    int32_t input_multiplier[2], input_shift[2]; /* unused by mul */
+    int32_t multiplier, shift;
+    int32_t offset;
+    int32_t min, max;
+} flota_nn_helium_elementwise_t;
+
+void flota_nn_helium_add_s8(const flota_nn_helium_elementwise_t *op, const int8_t *left, const int8_t *right,
+                            int8_t *output);
+void flota_nn_helium_mul_s8(const flota_nn_helium_elementwise_t *op, const int8_t *left, const int8_t *right,
+                            int8_t *output);
+
 /* Fully connected. Weights [channels / 4][block][channel][16]. Scratch: blocks * BLOCK. */
 typedef struct {
     int32_t batches, in_features;

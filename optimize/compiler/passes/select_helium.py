@@ -14,11 +14,12 @@ import numpy as np
 
 from optimize.compiler.helium_packing import Array, folded_biases, pack_depthwise, pack_gemm, pack_requantize
 from optimize.compiler.ir import Graph, Op
-from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Kernel
+from optimize.compiler.kernels import ConvCall, DepthwiseCall, ElementwiseCall, FullyConnectedCall, Kernel
 from optimize.compiler.kernels_helium import (
     DEPTHWISE_HEIGHT,
     HeliumConvCall,
     HeliumDepthwiseCall,
+    HeliumElementwiseCall,
     HeliumFullyConnectedCall,
     HeliumPointwiseCall,
 )
@@ -58,6 +59,23 @@ def _conv(call: ConvCall) -> Kernel | None:
     return HeliumConvCall(call.input, call.output, call.window, -call.input_offset, gemm)
 
 
+def _elementwise(call: ElementwiseCall) -> Kernel | None:
+    """Two tensors of the same shape."""
+    if call.strides != ((1,), (1,)) or call.kind == "sub" or max(call.shift, *call.input_shifts) > 0:
+        return None
+    return HeliumElementwiseCall(
+        kind=call.kind,
+        count=call.extents[0],
+        input_offsets=call.input_offsets,
+        input_multipliers=call.input_multipliers,
+        input_shifts=call.input_shifts,
+        multiplier=call.multiplier,
+        shift=call.shift,
+        output_offset=call.output_offset,
+        clamp=call.clamp,
+    )
+
+
 def _matrix(weights: bytes, channels: int) -> Array:
     """int8 weights as [channels][inputs]."""
     return np.frombuffer(weights, np.int8).astype(np.int64).reshape(channels, -1)
@@ -89,6 +107,7 @@ def _fully_connected(call: FullyConnectedCall) -> Kernel | None:
 CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
     ConvCall: (_pointwise, _conv),
     DepthwiseCall: (_depthwise,),
+    ElementwiseCall: (_elementwise,),
     FullyConnectedCall: (_fully_connected,),
 }
 """Portable call -> what may replace it, best first."""

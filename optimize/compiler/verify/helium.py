@@ -51,9 +51,14 @@ def _fully_connected(call: helium.HeliumFullyConnectedCall, inputs: Operands, ou
     return problem or sizes((inputs[0].bytes, expected[0]), (outputs[0].bytes, expected[1]))
 
 
+def _elementwise(call: helium.HeliumElementwiseCall, inputs: Operands, outputs: Operands) -> str:
+    return sizes(*((tensor.bytes, call.count) for tensor in (*inputs, *outputs)))
+
+
 RULES: dict[type, Rule] = {
     helium.HeliumConvCall: _conv,
     helium.HeliumPointwiseCall: _pointwise,
     helium.HeliumDepthwiseCall: _depthwise,
+    helium.HeliumElementwiseCall: _elementwise,
     helium.HeliumFullyConnectedCall: _fully_connected,
 }

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from optimize.compiler import kernels_helium as helium
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, image_text, struct_text, window_text
-from optimize.compiler.emit.text import byte_array, number_array
+from optimize.compiler.emit.operators.common import (
+    Code,
+    Emitter,
+    Operands,
+    call_text,
+    image_text,
+    struct_text,
+    window_text,
+)
+from optimize.compiler.emit.text import braces, byte_array, number_array
 
 
 def _requantize(name: str, q: helium.HeliumRequantize) -> tuple[tuple[str, ...], str]:
@@ -75,6 +83,22 @@ def _fully_connected(name: str, call: helium.HeliumFullyConnectedCall, operands:
     return Code((*arrays, parameters), _call("flota_nn_helium_fully_connected_s8", name, operands))
 
 
+def _elementwise(name: str, call: helium.HeliumElementwiseCall, operands: Operands) -> Code:
+    fields: dict[str, str | int] = {
+        "count": call.count,
+        "input_offset": braces(call.input_offsets),
+        "input_multiplier": braces(call.input_multipliers),
+        "input_shift": braces(call.input_shifts),
+        "multiplier": call.multiplier,
+        "shift": call.shift,
+        "offset": call.output_offset,
+        "min": call.clamp[0],
+        "max": call.clamp[1],
+    }
+    parameters = struct_text("flota_nn_helium_elementwise_t", name, fields)
+    return Code((parameters,), call_text(f"flota_nn_helium_{call.kind}_s8", name, operands))
+
+
 def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
     """The statement that calls a kernel which takes scratch as its last argument."""
     scratch = f"(int8_t *)({operands.scratch})"
@@ -85,5 +109,6 @@ EMITTERS: dict[type, Emitter] = {
     helium.HeliumConvCall: _conv,
     helium.HeliumPointwiseCall: _pointwise,
     helium.HeliumDepthwiseCall: _depthwise,
+    helium.HeliumElementwiseCall: _elementwise,
     helium.HeliumFullyConnectedCall: _fully_connected,
 }
