@@ -123,6 +123,7 @@ class HeliumDepthwiseCall(Kernel):
     """A depthwise convolution with as many channels out as in; ``weights`` are [group of 8][kh][kw][8]."""
 
     SOURCE: ClassVar[str] = "src/nn/helium/depthwise.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/helium/depthwise3.S",)
     HEADER: ClassVar[str] = _HEADER
     input: Image
     output: Image

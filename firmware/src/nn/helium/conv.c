@@ -42,31 +42,50 @@ static void gather_window(const flota_nn_helium_conv_t *c, const int8_t *image, 
     }
 }
 
+/* A window whose rows are runs of the image. */
+ALWAYS_INLINE void gather_runs(const int8_t *from, int32_t rows, int32_t run, int32_t pitch, int8_t *to)
+{
+    for (int32_t i = rows; i > 0; i--) {
+        copy_bytes(to, from, run);
+        to += run;
+        from += pitch;
+    }
+}
+
 /* The outputs of one image; the panel goes on from row to row. */
 static int8_t *convolve(const flota_nn_helium_conv_t *conv, const int8_t *image, int8_t *output, int8_t *panel)
 {
     const flota_nn_window_t *w = &conv->window;
-    const int32_t column = conv->gemm.blocks * BLOCK;
-    int32_t columns = 0;
+    const int32_t depth = conv->input.channels, pitch = conv->input.width * depth;
+    const int32_t height = w->height, run = w->width * depth, step = w->dilation_y * pitch;
+    const int32_t column = conv->gemm.blocks * BLOCK, last = COLUMNS * column;
+    int32_t filled = 0;
 
     for (int32_t oy = 0; oy < conv->output.height; oy++) {
         const taps_t y = window_taps(oy, w->stride_y, w->pad_y, w->dilation_y, w->height, conv->input.height);
+        const int32_t whole = w->dilation_x == 1 && y.end - y.begin == height;
+        int32_t origin = -w->pad_x;
 
         for (int32_t ox = 0; ox < conv->output.width; ox++) {
-            const taps_t x = window_taps(ox, w->stride_x, w->pad_x, w->dilation_x, w->width, conv->input.width);
+            if (whole != 0 && origin >= 0 && origin + w->width <= conv->input.width) {
+                gather_runs(image + y.origin * pitch + origin * depth, height, run, step, panel + filled);
+            } else {
+                const taps_t x = window_taps(ox, w->stride_x, w->pad_x, w->dilation_x, w->width, conv->input.width);
 
-            gather_window(conv, image, y, x, panel + columns * column);
-            columns++;
-            if (columns == COLUMNS) {
-                flota_nn_helium_gemm(&conv->gemm, panel, columns, output);
-                output += columns * conv->gemm.channels;
-                columns = 0;
+                gather_window(conv, image, y, x, panel + filled);
+            }
+            origin += w->stride_x;
+            filled += column;
+            if (filled == last) {
+                flota_nn_helium_gemm(&conv->gemm, panel, COLUMNS, output);
+                output += COLUMNS * conv->gemm.channels;
+                filled = 0;
             }
         }
     }
-    if (columns > 0) {
-        flota_nn_helium_gemm(&conv->gemm, panel, columns, output);
-        output += columns * conv->gemm.channels;
+    if (filled > 0) {
+        flota_nn_helium_gemm(&conv->gemm, panel, filled / column, output);
+        output += filled / column * conv->gemm.channels;
     }
     return output;
 }

@@ -1,3 +1,4 @@
+#include "depthwise3.h"
 #include "helium.h"
 
 /* Windows higher than this stay with the portable kernel. */
@@ -43,23 +44,9 @@ ALWAYS_INLINE sums_t window_sums(const windows_t *w, int32_t at, const int8_t *w
     return sums;
 }
 
-/* 3x3 without dilation: pairs go on from row to row. */
-ALWAYS_INLINE sums_t window_sums_3x3(const windows_t *w, int32_t at, const int8_t *k, sums_t sums)
-{
-    const int8_t *a = w->rows[0] + at;
-    const int8_t *b = w->rows[1] + at;
-    const int8_t *c = w->rows[2] + at;
-
-    sums = added(sums, vaddq_s16(product(a, k), product(a + GROUP, k + GROUP)));
-    sums = added(sums, vaddq_s16(product(a + 2 * GROUP, k + 2 * GROUP), product(b, k + 3 * GROUP)));
-    sums = added(sums, vaddq_s16(product(b + GROUP, k + 4 * GROUP), product(b + 2 * GROUP, k + 5 * GROUP)));
-    sums = added(sums, vaddq_s16(product(c, k + 6 * GROUP), product(c + GROUP, k + 7 * GROUP)));
-    return added(sums, product(c + 2 * GROUP, k + 8 * GROUP));
-}
-
-/* A row of outputs of the channels from `first` on. `small`: 3x3 without dilation. */
-ALWAYS_INLINE void convolve_group(const flota_nn_helium_depthwise_t *c, const windows_t *w, int32_t first,
-                                  int32_t small, int32_t plain, int8_t *out)
+/* A row of outputs of the channels from `first` on. */
+static __attribute__((noinline)) void convolve_group(const flota_nn_helium_depthwise_t *c, const windows_t *w,
+                                                     int32_t first, int8_t *out)
 {
     const flota_nn_helium_requantize_t *q = &c->requantize;
     const int8_t *weights = c->weights + first * c->window.height * c->window.width;
@@ -69,25 +56,44 @@ ALWAYS_INLINE void convolve_group(const flota_nn_helium_depthwise_t *c, const wi
 
     for (int32_t ox = c->output.width; ox > 0; ox--) {
         const sums_t biases = {vldrwq_s32(q->bias + first), vldrwq_s32(q->bias + first + 4)};
-        const sums_t sums =
-            small != 0 ? window_sums_3x3(w, at, weights, biases) : window_sums(w, at, weights, biases);
+        const sums_t sums = window_sums(w, at, weights, biases);
 
-        vstrbq_p_s16(out, finished(q, &factors, sums.even, sums.odd, plain), inside);
+        vstrbq_p_s16(out, finished(q, &factors, sums.even, sums.odd, 0), inside);
         out += c->output.channels;
         at += c->window.stride_x * GROUP;
     }
 }
 
-static __attribute__((noinline)) void group_any(const flota_nn_helium_depthwise_t *c, const windows_t *w,
-                                                int32_t first, int8_t *out)
+/* The same for a full group where depthwise3.h knows the window. */
+static void convolve_group_3x3(const flota_nn_helium_depthwise_t *c, const windows_t *w, int32_t first, int8_t *out)
 {
-    convolve_group(c, w, first, 0, 0, out);
+    const flota_nn_helium_requantize_t *q = &c->requantize;
+    const flota_nn_helium_depthwise3_t row = {
+        .rows = {w->rows[0], w->rows[1], w->rows[2]},
+        .weights = c->weights + first * 9,
+        .multiplier = q->multiplier + first,
+        .shift = q->shift + first,
+        .bias = q->bias + first,
+        .out = out,
+        .channels = c->output.channels,
+        .offset = q->offset,
+        .pairs = c->output.width / 2,
+        .odd = c->output.width % 2,
+    };
+
+    if (c->window.stride_x == 1) {
+        flota_nn_helium_depthwise3_s1(&row);
+    } else {
+        flota_nn_helium_depthwise3_s2(&row);
+    }
 }
 
-static __attribute__((noinline)) void group_3x3_plain(const flota_nn_helium_depthwise_t *c, const windows_t *w,
-                                                      int32_t first, int8_t *out)
+/* Whether depthwise3.h has a function for the window and for what becomes of the sums. */
+static int32_t is_3x3(const flota_nn_helium_depthwise_t *c)
 {
-    convolve_group(c, w, first, 1, 1, out);
+    const flota_nn_window_t *w = &c->window;
+
+    return w->height == 3 && w->width == 3 && w->dilation_x == 1 && w->stride_x <= 2 && c->requantize.plain != 0;
 }
 
 /* A row of the image to the columns of a scratch row that are inside it. */
@@ -116,8 +122,7 @@ static void convolve(const flota_nn_helium_depthwise_t *c, const int8_t *image, 
     const flota_nn_window_t *window = &c->window;
     const int32_t groups = (c->input.channels + GROUP - 1) / GROUP;
     const int32_t pitch = groups * c->columns * GROUP;
-    const int32_t small =
-        window->height == 3 && window->width == 3 && window->dilation_x == 1 && c->requantize.plain != 0;
+    const int32_t small = is_3x3(c);
     windows_t w = {.height = window->height, .width = window->width, .step = window->dilation_x * GROUP};
     int32_t copied = 0;
 
@@ -138,10 +143,10 @@ static void convolve(const flota_nn_helium_depthwise_t *c, const int8_t *image, 
             w.rows[i] = scratch + row * pitch;
         }
         for (int32_t first = 0; first < c->output.channels; first += GROUP) {
-            if (small != 0) {
-                group_3x3_plain(c, &w, first, out + first);
+            if (small != 0 && first + GROUP <= c->output.channels) {
+                convolve_group_3x3(c, &w, first, out + first);
             } else {
-                group_any(c, &w, first, out + first);
+                convolve_group(c, &w, first, out + first);
             }
             for (int32_t i = 0; i < w.height; i++) {
                 w.rows[i] += c->columns * GROUP;
