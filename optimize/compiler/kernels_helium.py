@@ -23,7 +23,7 @@ COLUMNS = 3
 """FLOTA_NN_HELIUM_COLUMNS: output pixels of a step."""
 
 _HEADER = "flota/nn_helium.h"
-_GEMM = ("src/nn/helium/gemm.c", "src/nn/helium/group_sums.S")
+_GEMM = ("src/nn/helium/gemm.c", "src/nn/helium/gemm.S")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
  * into the biases: bias[c] = bias - zero point * sum of the weights of c. Places outside the image hold the zero point.
  *
  * `scratch` is arena memory that overlaps neither input nor output; its size is stated with each kernel, in bytes.
- * Per-channel arrays are filled up to whole groups of eight.
+ * Channels are filled up to whole groups of eight; weights have theirs in the groups' order.
  */
 #ifndef FLOTA_NN_HELIUM_H
 #define FLOTA_NN_HELIUM_H
@@ -27,13 +27,17 @@ extern "C" {
 /* Rows of a depthwise window, at most. */
 #define FLOTA_NN_HELIUM_DEPTHWISE_HEIGHT 16
 
-/* int32 sums to int8, eight channels at a time, of which the even ones come before the odd ones: 0 2 4 6 1 3 5 7; see
- * flota_nn_requantize_t. Weights have their channels in this order too, and zeros for those that fill the last eight. */
+/* What becomes of the int32 sums of eight channels, of which the even ones come before the odd ones: 0 2 4 6 1 3 5 7. See
+ * flota_nn_requantize_t. */
 typedef struct {
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const int8_t *shift; /* positive is to the left */
-    int32_t plain;       /* 1: every shift is negative and the bounds are int8's, which takes fewer instructions */
+    int32_t bias[8];
+    int32_t multiplier[8];
+    int8_t shift[8]; /* positive is to the left */
+} flota_nn_helium_group_t;
+
+typedef struct {
+    const flota_nn_helium_group_t *groups;
+    int32_t plain; /* 1: every shift is negative and the bounds are int8's, which takes fewer instructions */
     int32_t offset;
     int32_t min, max;
 } flota_nn_helium_requantize_t;

@@ -38,23 +38,16 @@ static int32_t draw_multiplier(void)
     return kind == 0 ? 0 : (kind == 1 ? 0x40000000 : (kind == 2 ? 0x7FFFFFFF : (int32_t)(draw() >> 2 | 0x40000000u)));
 }
 
-static void compare(int32_t lowest, int32_t shifts, int32_t right)
+static void compare(int32_t lowest, int32_t shifts)
 {
     int32_t sums[4], multipliers[4], scales[4], found[4];
-    int32x4_t x;
 
     for (int32_t i = 0; i < 4; i++) {
         sums[i] = draw_sum();
         multipliers[i] = draw_multiplier();
         scales[i] = lowest + (int32_t)(draw() % (uint32_t)shifts);
-        if (right != 0 && sums[i] == INT32_MIN) {
-            sums[i] = INT32_MAX; /* no sum is: the compiler proves it */
-        }
     }
-    x = vldrwq_s32(sums);
-    x = right != 0 ? scaled_right(x, vldrwq_s32(multipliers), vldrwq_s32(scales))
-                   : scaled(x, vldrwq_s32(multipliers), vldrwq_s32(scales));
-    vstrwq_s32(found, x);
+    vstrwq_s32(found, scaled(vldrwq_s32(sums), vldrwq_s32(multipliers), vldrwq_s32(scales)));
     for (int32_t i = 0; i < 4; i++) {
         if (found[i] != multiply_by_quantized(sums[i], multipliers[i], scales[i])) {
             answer[0]++;
@@ -76,8 +69,8 @@ int32_t bare_invoke(void)
     state = request[0];
     answer[0] = 0;
     for (uint32_t i = 0; i < request[1]; i += 8) {
-        compare(-31, 31, 1);
-        compare(-31, 62, 0);
+        compare(-31, 31);
+        compare(-31, 62);
     }
     return 0;
 }

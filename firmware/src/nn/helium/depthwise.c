@@ -50,15 +50,16 @@ static __attribute__((noinline)) void convolve_group(const flota_nn_helium_depth
 {
     const flota_nn_helium_requantize_t *q = &c->requantize;
     const int8_t *weights = c->weights + first * c->window.height * c->window.width;
-    const factors_t factors = factors_at(q->multiplier + first, q->shift + first);
+    const flota_nn_helium_group_t *group = q->groups + first / GROUP;
+    const factors_t factors = factors_of(group);
     const mve_pred16_t inside = vctp16q((uint32_t)(c->output.channels - first));
     int32_t at = 0;
 
     for (int32_t ox = c->output.width; ox > 0; ox--) {
-        const sums_t biases = {vldrwq_s32(q->bias + first), vldrwq_s32(q->bias + first + 4)};
+        const sums_t biases = {vldrwq_s32(group->bias), vldrwq_s32(group->bias + 4)};
         const sums_t sums = window_sums(w, at, weights, biases);
 
-        vstrbq_p_s16(out, finished(q, &factors, sums.even, sums.odd, 0), inside);
+        vstrbq_p_s16(out, finished(q, &factors, sums.even, sums.odd), inside);
         out += c->output.channels;
         at += c->window.stride_x * GROUP;
     }
@@ -71,9 +72,7 @@ static void convolve_group_3x3(const flota_nn_helium_depthwise_t *c, const windo
     const flota_nn_helium_depthwise3_t row = {
         .rows = {w->rows[0], w->rows[1], w->rows[2]},
         .weights = c->weights + first * 9,
-        .multiplier = q->multiplier + first,
-        .shift = q->shift + first,
-        .bias = q->bias + first,
+        .group = q->groups + first / GROUP,
         .out = out,
         .channels = c->output.channels,
         .offset = q->offset,

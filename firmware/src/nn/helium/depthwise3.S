@@ -1,7 +1,7 @@
 /* 3x3 depthwise convolution; see depthwise3.h.
  *
  * Two outputs of eight channels at a time, which share the loads of the weights: r0 r1 r2 rows, r3 weights, r4
- * multipliers, r5 shifts, r6 biases, r7 output, r8 bytes from output to output, r9 offset. q0 q1 are the sums of the
+ * factors, r5 output, r6 bytes from output to output, r7 offset, r9 whether there is one more. q0 q1 are the sums of the
  * even and odd channels of the first output, q2 q3 of the second; q6 and q7 hold the sums of two products, which fit 16
  * bits, and q4 q5 what is loaded. In assembly because that takes every vector register there is.
  */
@@ -44,7 +44,7 @@
     .endif
     .endm
 
-    /* Rounds as scaled_right in helium.h does. */
+    /* Rounds as `scaled` in helium.h does, for shifts to the right. */
     .macro round sums, shift
     vshr.s32 q6, \sums, #31
     vadd.i32 \sums, \sums, q6
@@ -54,16 +54,16 @@
     .macro narrow even, odd
     vqmovnb.s32 \even, \even
     vqmovnt.s32 \even, \odd
-    vqadd.s16 \even, \even, r9
+    vqadd.s16 \even, \even, r7
     vqmovnb.s16 \even, \even
-    vstrb.16 \even, [r7]
-    add r7, r7, r8
+    vstrb.16 \even, [r5]
+    add r5, r5, r6
     .endm
 
     /* One output, or two. */
     .macro outputs step, two
-    vldrw.32 q0, [r6]
-    vldrw.32 q1, [r6, #16]
+    vldrw.32 q0, [r4]
+    vldrw.32 q1, [r4, #16]
     .if \two
     vmov q2, q0
     vmov q3, q1
@@ -82,16 +82,16 @@
     widen \two
     first 8, r2, 2, \step, \two
     widen \two
-    vldrw.32 q4, [r4]
-    vldrw.32 q5, [r4, #16]
+    vldrw.32 q4, [r4, #32]
+    vldrw.32 q5, [r4, #48]
     vqrdmulh.s32 q0, q0, q4
     vqrdmulh.s32 q1, q1, q5
     .if \two
     vqrdmulh.s32 q2, q2, q4
     vqrdmulh.s32 q3, q3, q5
     .endif
-    vldrb.s32 q4, [r5]
-    vldrb.s32 q5, [r5, #4]
+    vldrb.s32 q4, [r4, #64]
+    vldrb.s32 q5, [r4, #68]
     round q0, q4
     round q1, q5
     narrow q0, q1
@@ -110,16 +110,16 @@
 \name:
     push {r4-r11, lr}
     vpush {d8-d15}
-    ldmia r0, {r0-r11}
-    cmp r10, #0
+    ldmia r0, {r0-r9}
+    cmp r8, #0
     beq 2f
-    dls lr, r10
+    dls lr, r8
 1:  outputs \step, 1
     add r0, r0, #(16 * \step)
     add r1, r1, #(16 * \step)
     add r2, r2, #(16 * \step)
     le lr, 1b
-2:  cmp r11, #0
+2:  cmp r9, #0
     beq 3f
     outputs \step, 0
 3:  vpop {d8-d15}

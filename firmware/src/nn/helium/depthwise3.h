@@ -4,13 +4,13 @@
 
 #include <stdint.h>
 
+#include "flota/nn_helium.h"
+
 /* The assembly loads all of it at once, in this order. */
 typedef struct {
-    const int8_t *rows[3];     /* of the input, at the first output's window, [column][8] */
-    const int8_t *weights;     /* [9][8] */
-    const int32_t *multiplier; /* even channels, odd channels */
-    const int8_t *shift;       /* likewise, all negative */
-    const int32_t *bias;       /* likewise */
+    const int8_t *rows[3];                /* of the input, at the first output's window, [column][8] */
+    const int8_t *weights;                /* [9][8] */
+    const flota_nn_helium_group_t *group; /* whose shifts are all negative */
     int8_t *out;
     int32_t channels; /* bytes from output to output */
     int32_t offset;

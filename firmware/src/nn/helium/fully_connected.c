@@ -34,15 +34,17 @@ ALWAYS_INLINE const int8_t *group_sums(const int8_t *weights, const int8_t *x, i
 static void product(const flota_nn_helium_gemm_t *g, const int8_t *x, int8_t *out)
 {
     const flota_nn_helium_requantize_t *q = &g->requantize;
+    const flota_nn_helium_group_t *group = q->groups;
     const int8_t *weights = g->weights;
     int32_t sums[GROUP];
 
     for (int32_t first = 0; first < g->channels; first += GROUP) {
-        const factors_t factors = factors_at(q->multiplier + first, q->shift + first);
+        const factors_t factors = factors_of(group);
 
-        weights = group_sums(weights, x, g->blocks, q->bias + first, sums);
-        vstrbq_p_s16(out + first, finished(q, &factors, vldrwq_s32(sums), vldrwq_s32(sums + 4), 0),
+        weights = group_sums(weights, x, g->blocks, group->bias, sums);
+        vstrbq_p_s16(out + first, finished(q, &factors, vldrwq_s32(sums), vldrwq_s32(sums + 4)),
                      vctp16q((uint32_t)(g->channels - first)));
+        group++;
     }
 }
 

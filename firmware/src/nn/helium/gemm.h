@@ -1,4 +1,4 @@
-/* The matrix product of the convolutions: two output channels by up to three pixels at a time. */
+/* The matrix product of the convolutions: two output channels by three pixels at a time. */
 #ifndef FLOTA_NN_HELIUM_GEMM_H
 #define FLOTA_NN_HELIUM_GEMM_H
 
@@ -10,9 +10,13 @@
  * the pixels' outputs follow each other at `out`. */
 void flota_nn_helium_gemm(const flota_nn_helium_gemm_t *gemm, const int8_t *panel, int32_t columns, int8_t *out);
 
-/* Sums of eight channels for the panel's pixels, all three of them, from the biases: [pixel][channel]. `weights` are
- * those of the group; returns the next group's. */
+/* The same for as many columns as there are, whole groups of channels and plain factors. */
+void flota_nn_helium_product_plain(const int8_t *weights, const int8_t *panel, int32_t blocks,
+                                   const flota_nn_helium_group_t *groups, int8_t *out, int32_t channels,
+                                   int32_t offset);
+
+/* Sums of a group of channels for all columns of the panel, [pixel][channel]; returns the next group's weights. */
 const int8_t *flota_nn_helium_group_sums(const int8_t *weights, const int8_t *panel, int32_t blocks,
-                                         const int32_t *bias, int32_t *sums);
+                                         const flota_nn_helium_group_t *group, int32_t *sums);
 
 #endif

@@ -46,30 +46,24 @@ typedef struct {
     int32x4_t even_multiplier, odd_multiplier, even_shift, odd_shift;
 } factors_t;
 
-ALWAYS_INLINE factors_t factors_at(const int32_t *multipliers, const int8_t *shifts)
+ALWAYS_INLINE factors_t factors_of(const flota_nn_helium_group_t *g)
 {
-    return (factors_t){vldrwq_s32(multipliers), vldrwq_s32(multipliers + 4), vldrbq_s32(shifts),
-                       vldrbq_s32(shifts + 4)};
+    return (factors_t){vldrwq_s32(g->multiplier), vldrwq_s32(g->multiplier + 4), vldrbq_s32(g->shift),
+                       vldrbq_s32(g->shift + 4)};
 }
 
-/* x * multiplier * 2^(shift - 31), rounded as multiply_by_quantized does (fixed_point.h); every shift is negative.
+/* x * multiplier * 2^(shift - 31), rounded as multiply_by_quantized does (fixed_point.h).
  *
  * VQRDMULH is high_multiply: it saturates only where both factors are INT32_MIN, and a multiplier never is. VRSHL rounds
- * halves up, rounding_divide away from zero: a negative value is one less before it, which changes halves alone. The
- * product is more than INT32_MIN, so that cannot overflow. */
-ALWAYS_INLINE int32x4_t scaled_right(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
-{
-    x = vqrdmulhq_s32(x, multiplier);
-    return vrshlq_s32(vaddq_s32(x, vshrq_n_s32(x, 31)), shift);
-}
-
-/* The same for any shift: what goes to the left goes before the product, and nothing is taken from what is not shifted
- * to the right, of whose shift the sign bit is 0. */
+ * halves up, rounding_divide away from zero: a negative value that is shifted to the right is one less before it, which
+ * changes halves alone. The product is more than INT32_MIN, so that cannot overflow. */
 ALWAYS_INLINE int32x4_t scaled(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
 {
-    x = vqrdmulhq_s32(vshlq_s32(x, vmaxq_s32(shift, vdupq_n_s32(0))), multiplier);
-    shift = vminq_s32(shift, vdupq_n_s32(0));
-    return vrshlq_s32(vaddq_s32(x, vshrq_n_s32(vandq_s32(x, shift), 31)), shift);
+    const int32x4_t left = vmaxq_s32(shift, vdupq_n_s32(0));
+    const int32x4_t right = vminq_s32(shift, vdupq_n_s32(0));
+
+    x = vqrdmulhq_s32(vshlq_s32(x, left), multiplier);
+    return vrshlq_s32(vaddq_s32(x, vshrq_n_s32(vandq_s32(x, right), 31)), right);
 }
 
 /* Alternating to 16 bits, and the offset added. Saturating before that changes nothing: the bounds are of 8 bits. */
@@ -80,20 +74,13 @@ ALWAYS_INLINE int16x8_t narrowed(int32x4_t even, int32x4_t odd, int32_t offset)
     return vqaddq_n_s16(x, (int16_t)offset);
 }
 
-/* Sums of eight channels, biases included, to their outputs in the low bytes. `plain`: every shift is negative and the
- * bounds are those of int8. */
+/* Sums of eight channels, biases included, to their outputs in the low bytes. */
 ALWAYS_INLINE int16x8_t finished(const flota_nn_helium_requantize_t *q, const factors_t *f, int32x4_t even,
-                                 int32x4_t odd, int32_t plain)
+                                 int32x4_t odd)
 {
-    int16x8_t x;
+    const int16x8_t x = narrowed(scaled(even, f->even_multiplier, f->even_shift),
+                                 scaled(odd, f->odd_multiplier, f->odd_shift), q->offset);
 
-    if (plain != 0) {
-        x = narrowed(scaled_right(even, f->even_multiplier, f->even_shift),
-                     scaled_right(odd, f->odd_multiplier, f->odd_shift), q->offset);
-        return vreinterpretq_s16_s8(vqmovnbq_s16(vreinterpretq_s8_s16(x), x));
-    }
-    x = narrowed(scaled(even, f->even_multiplier, f->even_shift), scaled(odd, f->odd_multiplier, f->odd_shift),
-                 q->offset);
     return vminq_s16(vmaxq_s16(x, vdupq_n_s16((int16_t)q->min)), vdupq_n_s16((int16_t)q->max));
 }
 

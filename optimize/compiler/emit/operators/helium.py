@@ -12,21 +12,22 @@ from optimize.compiler.emit.operators.common import (
     struct_text,
     window_text,
 )
-from optimize.compiler.emit.text import braces, byte_array, number_array
+from optimize.compiler.emit.text import braces, byte_array
+from optimize.compiler.kernels_helium import GROUP
 
 
 def _requantize(name: str, q: helium.HeliumRequantize) -> tuple[tuple[str, ...], str]:
     """(arrays, initializer) of a flota_nn_helium_requantize_t."""
-    arrays = (
-        number_array("int32_t", f"{name}_bias", q.biases),
-        number_array("int32_t", f"{name}_multiplier", q.multipliers),
-        number_array("int8_t", f"{name}_shift", q.shifts),
-    )
+    columns = (q.biases, q.multipliers, q.shifts)
+    rows = (", ".join(braces(values[i : i + GROUP]) for values in columns) for i in range(0, len(q.biases), GROUP))
+    lines = "\n".join(f"    {{{row}}}," for row in rows)
+    count = len(q.biases) // GROUP
+    array = f"static const flota_nn_helium_group_t {name}_groups[{count}] = {{\n{lines}\n}};\n"
     value = (
-        f"{{.bias = {name}_bias, .multiplier = {name}_multiplier, .shift = {name}_shift, .plain = {int(q.plain)}, "
+        f"{{.groups = {name}_groups, .plain = {int(q.plain)}, "
         f".offset = {q.offset}, .min = {q.clamp[0]}, .max = {q.clamp[1]}}}"
     )
-    return arrays, value
+    return (array,), value
 
 
 def _gemm(name: str, gemm: helium.HeliumGemm) -> tuple[tuple[str, ...], str]:
