@@ -70,10 +70,12 @@ def pack_requantize(biases: Array, requantize: Requantize) -> HeliumRequantize:
     """Per-channel values for every channel, even where one stands for all, in the order of the kernels' vectors."""
     channels = len(biases)
     repeats = channels // len(requantize.shifts)
-    shifts = requantize.shifts * repeats
+    multipliers = requantize.multipliers * repeats
+    # A dead channel's product is 0 whatever its shift; the kernels are fastest when all shifts are to the right.
+    shifts = [shift if factor else -1 for factor, shift in zip(multipliers, requantize.shifts * repeats, strict=True)]
     return HeliumRequantize(
         biases=_ordered([wrap32(int(value)) for value in biases], 0),
-        multipliers=_ordered(requantize.multipliers * repeats, 0),
+        multipliers=_ordered(multipliers, 0),
         shifts=_ordered(shifts, shifts[0]),
         offset=requantize.offset,
         clamp=requantize.clamp,

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from optimize.compiler.kernels import Image, Kernel, Window
-from optimize.compiler.leads import element_lead, order_lead, streaming_lead
+from optimize.compiler.kernels import Image, Kernel, PoolCall, Window
+from optimize.compiler.leads import NEVER, element_lead, first_pixels, order_lead, streaming_lead
 
 BLOCK = 16
 """FLOTA_NN_HELIUM_BLOCK: int8 values in a vector."""
@@ -18,6 +18,9 @@ GROUP = 8
 
 DEPTHWISE_HEIGHT = 16
 """FLOTA_NN_HELIUM_DEPTHWISE_HEIGHT: rows of a depthwise window, at most."""
+
+POOL_TAPS = 255
+"""FLOTA_NN_HELIUM_POOL_TAPS: values of an average, at most."""
 
 COLUMNS = 3
 """FLOTA_NN_HELIUM_COLUMNS: output pixels of a step."""
@@ -204,3 +207,20 @@ class HeliumElementwiseCall(Kernel):
         """Groups of values are read before they are written."""
         starts = np.arange(0, self.count, GROUP, dtype=np.int64)
         return order_lead(np.minimum(starts + GROUP, self.count), starts)
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumPoolCall(PoolCall):
+    """The same, eight channels at a time."""
+
+    SOURCE: ClassVar[str] = "src/nn/helium/pool.c"
+    HEADER: ClassVar[str] = _HEADER
+
+    def lead(self, operand: int) -> int | None:
+        """The windows of a group of channels are read before its outputs are written."""
+        channels = self.output.channels
+        groups = np.arange(0, channels, GROUP, dtype=np.int64)
+        pixels = first_pixels(self.input, self.output, self.window)[:, None]
+        reads = np.where(pixels == NEVER, NEVER, pixels * channels + groups)
+        written = np.arange(len(reads), dtype=np.int64)[:, None] * channels + np.minimum(groups + GROUP, channels)
+        return order_lead(written.reshape(-1), reads.reshape(-1))

@@ -106,6 +106,12 @@ void flota_nn_helium_add_s8(const flota_nn_helium_elementwise_t *op, const int8_
 void flota_nn_helium_mul_s8(const flota_nn_helium_elementwise_t *op, const int8_t *left, const int8_t *right,
                             int8_t *output);
 
+/* As in nn.h; an average is of at most FLOTA_NN_HELIUM_POOL_TAPS values, whose sum fits 16 bits. */
+#define FLOTA_NN_HELIUM_POOL_TAPS 255
+
+void flota_nn_helium_average_pool_s8(const flota_nn_pool_t *pool, const int8_t *input, int8_t *output);
+void flota_nn_helium_max_pool_s8(const flota_nn_pool_t *pool, const int8_t *input, int8_t *output);
+
 /* Fully connected. Weights [channels / 4][block][channel][16]. Scratch: blocks * BLOCK. */
 typedef struct {
     int32_t batches, in_features;

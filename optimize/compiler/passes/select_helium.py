@@ -14,14 +14,16 @@ import numpy as np
 
 from optimize.compiler.helium_packing import Array, folded_biases, pack_depthwise, pack_gemm, pack_requantize
 from optimize.compiler.ir import Graph, Op
-from optimize.compiler.kernels import ConvCall, DepthwiseCall, ElementwiseCall, FullyConnectedCall, Kernel
+from optimize.compiler.kernels import ConvCall, DepthwiseCall, ElementwiseCall, FullyConnectedCall, Kernel, PoolCall
 from optimize.compiler.kernels_helium import (
     DEPTHWISE_HEIGHT,
+    POOL_TAPS,
     HeliumConvCall,
     HeliumDepthwiseCall,
     HeliumElementwiseCall,
     HeliumFullyConnectedCall,
     HeliumPointwiseCall,
+    HeliumPoolCall,
 )
 
 
@@ -76,6 +78,13 @@ def _elementwise(call: ElementwiseCall) -> Kernel | None:
     )
 
 
+def _pool(call: PoolCall) -> Kernel | None:
+    """Maxima, and averages whose sums fit 16 bits."""
+    if call.kind == "average" and call.window.size[0] * call.window.size[1] > POOL_TAPS:
+        return None
+    return HeliumPoolCall(call.kind, call.input, call.output, call.window, call.clamp)
+
+
 def _matrix(weights: bytes, channels: int) -> Array:
     """int8 weights as [channels][inputs]."""
     return np.frombuffer(weights, np.int8).astype(np.int64).reshape(channels, -1)
@@ -108,6 +117,7 @@ CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
     ConvCall: (_pointwise, _conv),
     DepthwiseCall: (_depthwise,),
     ElementwiseCall: (_elementwise,),
+    PoolCall: (_pool,),
     FullyConnectedCall: (_fully_connected,),
 }
 """Portable call -> what may replace it, best first."""

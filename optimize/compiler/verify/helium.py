@@ -55,9 +55,17 @@ def _elementwise(call: helium.HeliumElementwiseCall, inputs: Operands, outputs: 
     return sizes(*((tensor.bytes, call.count) for tensor in (*inputs, *outputs)))
 
 
+def _pool(call: helium.HeliumPoolCall, inputs: Operands, outputs: Operands) -> str:
+    taps = call.window.size[0] * call.window.size[1]
+    if call.kind == "average" and taps > helium.POOL_TAPS:
+        return f"an average over {taps} values"
+    return sizes((inputs[0].bytes, call.input.elements), (outputs[0].bytes, call.output.elements))
+
+
 RULES: dict[type, Rule] = {
     helium.HeliumConvCall: _conv,
     helium.HeliumPointwiseCall: _pointwise,
+    helium.HeliumPoolCall: _pool,
     helium.HeliumDepthwiseCall: _depthwise,
     helium.HeliumElementwiseCall: _elementwise,
     helium.HeliumFullyConnectedCall: _fully_connected,

@@ -12,6 +12,7 @@ from optimize.compiler.emit.operators.common import (
     struct_text,
     window_text,
 )
+from optimize.compiler.emit.operators.reduction import pool_struct
 from optimize.compiler.emit.text import braces, byte_array
 from optimize.compiler.kernels_helium import GROUP
 
@@ -100,6 +101,10 @@ def _elementwise(name: str, call: helium.HeliumElementwiseCall, operands: Operan
     return Code((parameters,), call_text(f"flota_nn_helium_{call.kind}_s8", name, operands))
 
 
+def _pool(name: str, call: helium.HeliumPoolCall, operands: Operands) -> Code:
+    return Code((pool_struct(name, call),), call_text(f"flota_nn_helium_{call.kind}_pool_s8", name, operands))
+
+
 def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
     """The statement that calls a kernel which takes scratch as its last argument."""
     scratch = f"(int8_t *)({operands.scratch})"
@@ -109,6 +114,7 @@ def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
 EMITTERS: dict[type, Emitter] = {
     helium.HeliumConvCall: _conv,
     helium.HeliumPointwiseCall: _pointwise,
+    helium.HeliumPoolCall: _pool,
     helium.HeliumDepthwiseCall: _depthwise,
     helium.HeliumElementwiseCall: _elementwise,
     helium.HeliumFullyConnectedCall: _fully_connected,
