@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from optimize.compiler.kernels import Kernel
+import numpy as np
+
+from optimize.compiler.kernels import Kernel, walk_places
+from optimize.compiler.leads import NEVER, Numbers, order_lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class ByteMove:
     source: int
     target: int
 
+    def places(self, strides: tuple[int, ...], offset: int) -> Numbers:
+        """Where each run begins, in the order they are moved."""
+        return walk_places(tuple(zip(self.extents, strides, strict=True))) + offset
+
 
 @dataclass(frozen=True, slots=True)
 class MoveCall(Kernel):
@@ -33,6 +40,18 @@ class MoveCall(Kernel):
     moves: tuple[ByteMove, ...]
     fill: int = 0
     filled_bytes: int = 0
+
+    def lead(self, operand: int) -> int | None:
+        """Run by run, in the order of the moves; a run may overlap itself (memmove)."""
+        if self.filled_bytes:
+            return None
+        written, first_read = [], []
+        for move in self.moves:
+            reads = move.places(move.source_strides, move.source_offset)
+            ends = move.places(move.target_strides, move.target_offset) + move.run
+            first_read.append(reads if move.source == operand else np.full_like(reads, NEVER))
+            written.append(ends if move.target == 0 else np.zeros_like(ends))
+        return order_lead(np.maximum.accumulate(np.concatenate(written)), np.concatenate(first_read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +68,10 @@ class TakeCall(Kernel):
     def constant_bytes(self) -> int:
         """Bytes in flash."""
         return 2 * (len(self.rows) + len(self.columns))
+
+    def lead(self, operand: int) -> int | None:
+        """Run by run, in the order of the output; a run may overlap itself (memmove)."""
+        outer, rows, columns = self.shape
+        lines = np.arange(outer, dtype=np.int64)[:, None] * rows + np.array(self.rows, np.int64)
+        reads = (lines[:, :, None] * columns + np.array(self.columns, np.int64)).reshape(-1) * self.run
+        return order_lead(np.arange(1, len(reads) + 1, dtype=np.int64) * self.run, reads)

@@ -189,7 +189,7 @@ void flota_nn_move(const flota_nn_move_t *move, const void *input, void *output)
 /* Sets `bytes` bytes to the stored value `value`. */
 void flota_nn_fill(int32_t bytes, int32_t value, void *output);
 
-/* Output [outer][i][j] is the run of `run` bytes at input [outer][row[i]][column[j]]. */
+/* Output [outer][i][j] is the run of `run` bytes at input [outer][row[i]][column[j]], moved as memmove does. */
 typedef struct {
     int32_t outer, input_rows, input_columns;
     int32_t run;

@@ -3,7 +3,7 @@
 #include "flota/nn.h"
 #include "walk.h"
 
-/* One row: `count` runs. Most runs are one element or long; a call of memcpy for one byte would cost more than the byte. */
+/* One row: `count` runs. Most runs are one element or long; a call of memmove for one byte would cost more than the byte. */
 static void move_row(int32_t count, int32_t run, const int8_t *input, int32_t input_stride, int8_t *output,
                      int32_t output_stride)
 {
@@ -11,7 +11,7 @@ static void move_row(int32_t count, int32_t run, const int8_t *input, int32_t in
         if (run == 1) {
             *output = *input;
         } else {
-            memcpy(output, input, (size_t)run);
+            memmove(output, input, (size_t)run);
         }
         if (i + 1 < count) { /* no address is formed outside the tensors */
             input += input_stride;

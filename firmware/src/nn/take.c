@@ -13,7 +13,7 @@ void flota_nn_take(const flota_nn_take_t *take, const void *input, void *output)
             const int8_t *row = from + take->row[i] * row_bytes;
 
             for (int32_t j = 0; j < take->columns; j++) {
-                memcpy(to, row + take->column[j] * take->run, (size_t)take->run);
+                memmove(to, row + take->column[j] * take->run, (size_t)take->run);
                 to += take->run;
             }
         }

@@ -37,6 +37,7 @@ from optimize.compiler.kernels import (
     Window,
 )
 from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
+from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.leads import streaming_lead
 from optimize.compiler.passes import run_passes
@@ -247,6 +248,53 @@ def test_concat(rows: int, runs: list[int]) -> None:
                 reads = range(row * run, (row + 1) * run) if other == operand else ()
                 steps.append((reads, range(row * stride + start, row * stride + start + length)))
         check(steps, call.lead(operand), rows * run, rows * stride)
+
+
+@given(
+    outer=st.integers(1, 2), rows=st.integers(1, 4), columns=st.integers(1, 4), run=st.integers(1, 3), data=st.data()
+)
+def test_take(outer: int, rows: int, columns: int, run: int, data: st.DataObject) -> None:
+    picked_rows, picked_columns = (
+        data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=6)) for n in (rows, columns)
+    )
+    call = TakeCall((outer, rows, columns), run, tuple(picked_rows), tuple(picked_columns))
+    starts = [((o * rows + y) * columns + x) * run for o, y, x in product(range(outer), picked_rows, picked_columns)]
+    steps: list[Step] = [(range(at, at + run), range(i * run, (i + 1) * run)) for i, at in enumerate(starts)]
+    check(steps, call.lead(0), outer * rows * columns * run, len(starts) * run)
+
+
+@st.composite
+def moves(draw: st.DrawFn) -> ByteMove:
+    """A piece of an operand of 24 bytes to a place in a result of 24, some of them backwards."""
+    extents = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2).map(tuple))
+    strides = [tuple(draw(st.integers(-3, 3)) for _ in extents) for _ in range(2)]
+    reach = [
+        (
+            sum(min(0, (n - 1) * s) for n, s in zip(extents, row, strict=True)),
+            sum(max(0, (n - 1) * s) for n, s in zip(extents, row, strict=True)),
+        )
+        for row in strides
+    ]
+    run = draw(st.integers(1, 3))
+    offsets = [draw(st.integers(-low, 24 - run - high)) for low, high in reach]
+    return ByteMove(extents, strides[0], strides[1], run, offsets[0], offsets[1], 0, draw(st.integers(0, 1)))
+
+
+@given(pieces=st.lists(moves(), min_size=1, max_size=3))
+def test_moves(pieces: list[ByteMove]) -> None:
+    steps: list[Step] = []
+    for move in pieces:
+        reads = [at + move.source_offset for at in walk(move.extents, move.source_strides)]
+        writes = [at + move.target_offset for at in walk(move.extents, move.target_strides)]
+        for source, target in zip(reads, writes, strict=True):
+            steps.append(
+                (range(source, source + move.run), range(target, target + move.run) if move.target == 0 else ())
+            )
+    lead = MoveCall(tuple(pieces)).lead(0)
+    assert lead is not None
+    for distance in range(max(lead, -24), 25):
+        assert safe(steps, distance, 24, 24), distance
+    assert MoveCall(tuple(pieces), 0, 24).lead(0) is None
 
 
 @given(count=st.integers(1, 9))
