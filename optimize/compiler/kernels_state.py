@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from optimize.compiler.kernels import Kernel
 
@@ -16,4 +17,21 @@ class CopyCall(Kernel):
     @property
     def sources(self) -> tuple[str, ...]:
         """``memcpy`` is the C library's."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftCall(Kernel):
+    """Input 0 is a window as the last invocation left it, and output 0 the same bytes after this one.
+
+    Its last ``kept`` bytes move to its start; the other inputs, of ``fresh`` bytes each, follow them.
+    """
+
+    UPDATES_STATE: ClassVar[bool] = True
+    kept: int
+    fresh: tuple[int, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """``memmove`` and ``memcpy`` are the C library's."""
         return ()

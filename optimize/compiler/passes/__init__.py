@@ -12,6 +12,7 @@ from optimize.compiler.passes.drop_unused import drop_unused
 from optimize.compiler.passes.elide_copies import elide_copies
 from optimize.compiler.passes.fold_lookups import fold_lookups
 from optimize.compiler.passes.fuse_pad import fuse_pad
+from optimize.compiler.passes.keep_delay_lines import keep_delay_lines
 from optimize.compiler.passes.linearize_sums import linearize_sums
 from optimize.compiler.passes.lower import lower
 from optimize.compiler.passes.refuse_unsupported import refuse_unsupported
@@ -31,6 +32,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     elide_copies,
     lower,
     fold_lookups,
+    keep_delay_lines,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimize.compiler.ir import Graph, State
-from optimize.compiler.kernels_state import CopyCall
+from optimize.compiler.kernels_state import CopyCall, ShiftCall
 from optimize.compiler.state import Copy
 from optimize.compiler.verify.common import Operands, Rule, sizes
 
@@ -46,4 +46,10 @@ def _copy_call(payload: CopyCall, inputs: Operands, outputs: Operands) -> str:
     return sizes((inputs[0].bytes, payload.count), (outputs[0].bytes, payload.count))
 
 
-RULES: dict[type, Rule] = {Copy: _copy, CopyCall: _copy_call}
+def _shift_call(payload: ShiftCall, inputs: Operands, outputs: Operands) -> str:
+    window = payload.kept + sum(payload.fresh)
+    fresh = [(tensor.bytes, size) for tensor, size in zip(inputs[1:], payload.fresh, strict=True)]
+    return sizes((inputs[0].bytes, window), (outputs[0].bytes, window), *fresh)
+
+
+RULES: dict[type, Rule] = {Copy: _copy, CopyCall: _copy_call, ShiftCall: _shift_call}

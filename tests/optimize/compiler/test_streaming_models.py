@@ -22,8 +22,13 @@ BOARDS = {"qemu-mps2-an386": "cortex-m4", "qemu-mps3-an547": "cortex-m55"}
 NAMES = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
 STEPS = 200
 EMULATED_STEPS = 60
-STATE_BYTES = {"alexa": 3024, "hey_jarvis": 2840, "hey_mycroft": 3664, "okay_nabu": 3408}
-"""What the variables of each model hold together."""
+ARENA_BYTES = {
+    "alexa": (3432, 3560),
+    "hey_jarvis": (3232, 3352),
+    "hey_mycroft": (4072, 4200),
+    "okay_nabu": (3848, 4808),
+}
+"""(state, all of the arena) of each model; a plan that grows is a regression. The variables themselves hold 440 less."""
 
 
 def wake_word_model(name: str) -> bytes:
@@ -65,11 +70,11 @@ def test_every_step_gives_the_interpreters_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_state_is_the_variables_and_the_arena_stays_small(name: str) -> None:
+def test_the_windows_are_the_state_and_the_arena_stays_small(name: str) -> None:
     compiled = compile_tflite(wake_word_model(name), name=name)
-    assert compiled.state_bytes == STATE_BYTES[name]
+    assert compiled.state_bytes == ARENA_BYTES[name][0]
     assert all(spec.arena_offset >= compiled.state_bytes for spec in (*compiled.inputs, *compiled.outputs))
-    assert compiled.arena_bytes <= compiled.state_bytes + 2000
+    assert compiled.arena_bytes <= ARENA_BYTES[name][1]
     assert [spec.dtype for spec in compiled.outputs] == ["uint8"]
 
 

@@ -134,6 +134,34 @@ def test_a_variable_that_no_output_needs_costs_nothing() -> None:
     assert (compiled.state_bytes, compiled.operators) == (0, ("RELU",))
 
 
+def window(*, keep: int, fresh: int, initial: list[int] | None = None, output: bool = False) -> bytes:
+    """``keep`` rows remembered, joined to the input repeated to ``fresh`` rows; a pool over the whole window."""
+    m = Variables()
+    if initial is not None:
+        m.init["w"] = np.array(initial, np.int8).reshape(1, keep, 4)
+        m.call_once()
+    w = m.handle("w")
+    rows = m.b.op("RESHAPE", [m.x, m.b.constant([1, 1, 4])], m.tensor((1, 1, 4)), options("ReshapeOptions"))
+    table = options("ConcatenationOptions", axis=1)
+    whole = m.b.op("CONCATENATION", [m.read(w, (1, keep, 4)), *[rows] * fresh], m.tensor((1, keep + fresh, 4)), table)
+    begin, size = m.b.constant([0, fresh, 0]), m.b.constant([1, keep, 4])
+    m.assign(w, m.b.op("SLICE", [whole, begin, size], m.tensor((1, keep, 4)), options("SliceOptions")))
+    mean = m.b.op("MEAN", [whole, m.b.constant([1])], m.tensor(), options("ReducerOptions"))
+    return m.build(m.relu(mean), *([whole] if output else []))
+
+
+def test_a_window_is_shifted_where_it_is_kept(kernels: Kernels) -> None:
+    text = check(kernels, window(keep=5, fresh=1))
+    assert "memmove((int8_t *)(arena + 0), (int8_t *)(arena + 0) + 4, 20);" in text
+    assert "SLICE" not in text
+    assert "memmove" in check(kernels, window(keep=3, fresh=2, initial=list(range(12))))
+    assert "memmove" in check(kernels, window(keep=2, fresh=5))  # it fills all of the window anew
+
+
+def test_a_window_that_is_an_output_is_joined_and_cut(kernels: Kernels) -> None:
+    assert "memmove" not in check(kernels, window(keep=5, fresh=1, output=True))
+
+
 def test_reset_begins_a_new_stream_and_checks_the_arena(tmp_path: Path) -> None:
     library = load(build_host_library(compile_tflite(counter(), name="m"), tmp_path))
     one = [np.full(SHAPE, 9, np.int8)]
