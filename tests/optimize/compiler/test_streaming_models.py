@@ -28,7 +28,7 @@ ARENA_BYTES = {
     "hey_mycroft": (4072, 4200),
     "okay_nabu": (3848, 4808),
 }
-"""(state, all of the arena) of each model; a plan that grows is a regression. The variables themselves hold 440 less."""
+"""(state, all of the arena) of each model; a plan that grows is a regression."""
 
 
 def wake_word_model(name: str) -> bytes:

@@ -152,6 +152,7 @@ def window(*, keep: int, fresh: int, initial: list[int] | None = None, output: b
 
 def test_a_window_is_shifted_where_it_is_kept(kernels: Kernels) -> None:
     text = check(kernels, window(keep=5, fresh=1))
+    assert "memset(arena + 0, 3, 24);" in text
     assert "memmove((int8_t *)(arena + 0), (int8_t *)(arena + 0) + 4, 20);" in text
     assert "SLICE" not in text
     assert "memmove" in check(kernels, window(keep=3, fresh=2, initial=list(range(12))))
