@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-TARGETS = "or run the model with target cortex-m4f-tflm or linux-litert"
+TARGETS = "or run the model with target linux-litert"
+TFLM_TARGETS = "or run the model with target cortex-m4f-tflm or linux-litert"
+
+IN_THE_INTERPRETER = frozenset(
+    """
+    ADD_N BROADCAST_ARGS CUMSUM DIV DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP EQUAL FLOOR_DIV FLOOR_MOD GATHER_ND GREATER
+    GREATER_EQUAL IF L2_POOL_2D LESS LESS_EQUAL LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOG_SOFTMAX NOT_EQUAL REDUCE_ALL
+    SELECT_V2 WHILE
+    """.split()  # noqa: SIM905 - one word each reads better
+)
+"""What the TensorFlow Lite Micro interpreter runs and the compiler does not."""
 
 _COMPARISON = "replace the choice by arithmetic: tf.maximum, tf.minimum, tf.nn.relu, tf.clip_by_value"
 _CONTROL = "export without control flow: unroll loops (unroll=True), resolve conditions before the export"
@@ -60,4 +70,4 @@ def way_out(name: str, supported: tuple[str, ...]) -> str:
     if name.startswith("CUSTOM"):
         return f"rewrite the layer with built-in operators, {TARGETS}"
     advice = HINTS.get(name, f"replace the layer ({', '.join(supported)} are supported)")
-    return f"{advice}, {TARGETS}"
+    return f"{advice}, {TFLM_TARGETS if name in IN_THE_INTERPRETER else TARGETS}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import itertools
 
 import numpy as np
 import pytest
-from host_models import load, reference, run
+from host_models import Array, Kernels, build_kernels, reference, run_sanitized
 from operator_models import One, float32
 from tflite_builder import options
 
-from optimize.compiler import build_host_library, compile_tflite
+from optimize.compiler import compile_tflite
 from optimize.errors import InvalidModel, UnsupportedOperator
 
 ALL = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
@@ -30,32 +30,38 @@ def model(name: str, quant: tuple[float, int, float, int], alpha: float | None =
     return one.model(name, [(1, 256)], scale=float32(quant[2]), zero_point=quant[3], table=table)
 
 
-def check_table(model: bytes, folder: Path, values: np.ndarray = ALL) -> None:  # type: ignore[type-arg]
-    compiled = compile_tflite(model, name="m")
-    library = load(build_host_library(compiled, folder))
-    ours = np.frombuffer(run(library, [values])[0], np.int8)
-    theirs = np.frombuffer(reference(model, [[values]])[0][0], np.int8)
-    assert ours.tolist() == theirs.tolist()
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    return build_kernels(tmp_path_factory.mktemp("kernels"))
 
 
-@pytest.mark.parametrize("quant", QUANTS)
+def check_tables(kernels: Kernels, models: list[bytes], values: list[Array] | None = None) -> None:
+    """Each model on its row of ``values``, or on all int8 there are, against the interpreter; one build for all."""
+    compiled = [compile_tflite(model, name="m") for model in models]
+    samples = [[[row]] for row in values or [ALL] * len(models)]
+    outputs = run_sanitized(kernels, compiled, samples, f"batch{len(list(kernels.folder.iterdir()))}")
+    for model, sample, ours in zip(models, samples, outputs, strict=True):
+        theirs = reference(model, sample)
+        assert [np.frombuffer(row[0], np.int8).tolist() for row in ours] == [
+            np.frombuffer(row[0], np.int8).tolist() for row in theirs
+        ]
+
+
 @pytest.mark.parametrize("alpha", [0.2, 0.0, 1.5, -0.3])
-def test_leaky_relu(tmp_path: Path, quant: tuple[float, int, float, int], alpha: float) -> None:
-    check_table(model("LEAKY_RELU", quant, alpha), tmp_path)
+def test_leaky_relu(kernels: Kernels, alpha: float) -> None:
+    check_tables(kernels, [model("LEAKY_RELU", quant, alpha) for quant in QUANTS])
 
 
-@pytest.mark.parametrize("quant", QUANTS)
 @pytest.mark.parametrize("name", ["HARD_SWISH", "ELU", "ABS"])
-def test_functions_without_options(tmp_path: Path, quant: tuple[float, int, float, int], name: str) -> None:
-    check_table(model(name, quant), tmp_path)
+def test_functions_without_options(kernels: Kernels, name: str) -> None:
+    check_tables(kernels, [model(name, quant) for quant in QUANTS])
 
 
-@pytest.mark.parametrize("scales", [(0.1, 0.05), (0.01, 0.04), (2.0, 0.01), (0.003, 0.3)])
-@pytest.mark.parametrize("zero_point", [-128, -100, 50])
-def test_rsqrt(tmp_path: Path, scales: tuple[float, float], zero_point: int) -> None:
+def test_rsqrt(kernels: Kernels) -> None:
     """Over the inputs it is defined for: the interpreter stops with an error at a negative one."""
-    values = np.maximum(ALL, np.int8(zero_point))
-    check_table(model("RSQRT", (scales[0], zero_point, scales[1], -128)), tmp_path, values)
+    cases = list(itertools.product(((0.1, 0.05), (0.01, 0.04), (2.0, 0.01), (0.003, 0.3)), (-128, -100, 50)))
+    models = [model("RSQRT", (scales[0], zero_point, scales[1], -128)) for scales, zero_point in cases]
+    check_tables(kernels, models, [np.maximum(ALL, np.int8(zero_point)) for _, zero_point in cases])
 
 
 @pytest.mark.parametrize(("name", "scales"), [("HARD_SWISH", (1e9, 1e-9)), ("ELU", (1e9, 1e-9)), ("RSQRT", (1e4, 1e4))])
@@ -81,7 +87,6 @@ def island(quant: tuple[float, int, float, int], *names: str) -> bytes:
     return one.b.build([one.x], [one.b.op("QUANTIZE", [now], out)])
 
 
-@pytest.mark.parametrize("quant", QUANTS)
 @pytest.mark.parametrize(
     "names",
     [
@@ -93,38 +98,41 @@ def island(quant: tuple[float, int, float, int], *names: str) -> bytes:
         ("ROUND",),
         ("LEAKY_RELU",),
         ("SIN", "COS"),
+        ("ELU",),
+        ("TANH",),
+        ("HARD_SWISH",),
+        ("RELU",),
+        ("RELU6",),
         (),
     ],
 )
-def test_float_functions_between_int8_become_tables(
-    tmp_path: Path, quant: tuple[float, int, float, int], names: tuple[str, ...]
-) -> None:
-    data = island(quant, *names)
-    assert set(compile_tflite(data, name="m").operators) <= {"QUANTIZE"}
-    check_table(data, tmp_path)
-
-
-@pytest.mark.parametrize("name", ["ELU", "TANH", "HARD_SWISH", "RELU", "RELU6"])
-def test_float_activations_between_int8_become_tables(tmp_path: Path, name: str) -> None:
-    for number, quant in enumerate(QUANTS):
-        check_table(island(quant, name), tmp_path / str(number))
+def test_float_functions_between_int8_become_tables(kernels: Kernels, names: tuple[str, ...]) -> None:
+    models = [island(quant, *names) for quant in QUANTS]
+    for data in models:
+        assert set(compile_tflite(data, name="m").operators) <= {"QUANTIZE"}
+    check_tables(kernels, models)
 
 
 @pytest.mark.parametrize("name", ["EXP", "LOG", "RSQRT"])
-def test_float_functions_over_what_they_are_defined_for(tmp_path: Path, name: str) -> None:
+def test_float_functions_over_what_they_are_defined_for(kernels: Kernels, name: str) -> None:
     """Where a result is not finite, what the interpreter stores is undefined."""
-    for number, quant in enumerate(((0.05, 3, 0.1, 3), (0.01, -128, 0.02, -20))):
-        low = quant[1] + 1 if name != "EXP" else -128
-        check_table(island(quant, name), tmp_path / str(number), np.maximum(ALL, np.int8(low)))
+    quants = ((0.05, 3, 0.1, 3), (0.01, -128, 0.02, -20))
+    lows = [quant[1] + 1 if name != "EXP" else -128 for quant in quants]
+    values = [np.maximum(ALL, np.int8(low)) for low in lows]
+    check_tables(kernels, [island(quant, name) for quant in quants], values)
+
+
+def with_a_constant(name: str, quant: tuple[float, int, float, int]) -> bytes:
+    one = One((1, 256), scale=float32(quant[0]), zero_point=quant[1])
+    same = {"scale": float32(quant[0]), "zero_point": quant[1]}
+    other = one.tensor((1,), data=np.array([-37], np.int8), **same)
+    scale = float32(quant[0]) if name.startswith("M") else float32(quant[2])
+    return one.model(name, [(1, 256)], one.x, other, **(same | {"scale": scale}))
 
 
 @pytest.mark.parametrize("name", ["MAXIMUM", "MINIMUM", "PRELU", "SQUARED_DIFFERENCE"])
-def test_an_operator_with_one_constant_becomes_a_table(tmp_path: Path, name: str) -> None:
-    for number, quant in enumerate(QUANTS):
-        one = One((1, 256), scale=float32(quant[0]), zero_point=quant[1])
-        same = {"scale": float32(quant[0]), "zero_point": quant[1]}
-        other = one.tensor((1,), data=np.array([-37], np.int8), **same)
-        scale = float32(quant[0]) if name.startswith("M") else float32(quant[2])
-        data = one.model(name, [(1, 256)], one.x, other, **(same | {"scale": scale}))
+def test_an_operator_with_one_constant_becomes_a_table(kernels: Kernels, name: str) -> None:
+    models = [with_a_constant(name, quant) for quant in QUANTS]
+    for data in models:
         assert b"_table" in compile_tflite(data, name="m").files["model.c"]
-        check_table(data, tmp_path / str(number))
+    check_tables(kernels, models)

@@ -28,8 +28,8 @@ def one_op(name: str, table: Any = None, *, dtype: str = "int8", out: tuple[int,
 def test_an_operator_without_code_is_named_with_its_position_and_a_way_out() -> None:
     with pytest.raises(UnsupportedOperator, match=r"operator 1 \(GELU\)") as caught:
         compile_tflite(one_op("GELU"), name="m")
-    assert "cortex-m4f-tflm" in caught.value.hint
     assert caught.value.hint.startswith("use relu, ")
+    assert caught.value.hint.endswith("linux-litert")
     with pytest.raises(UnsupportedOperator, match=r"operator 1 \(MATRIX_DIAG\)") as caught:
         compile_tflite(one_op("MATRIX_DIAG"), name="m")
     assert "CONV_2D" in caught.value.hint
