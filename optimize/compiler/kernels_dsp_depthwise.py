@@ -30,6 +30,16 @@ EXACT_BYTES = 16
 """sizeof(flota_nn_dsp_depthwise3_exact_t)"""
 
 
+FEW = 16
+"""Below one in so many channels that are rounded twice, 370 bytes of slow code do; the fast one has 1,900."""
+
+EXACT_SOURCES = {
+    "flota_nn_dsp_depthwise3_exact_few": ("depthwise3_exact_few.c",),
+    "flota_nn_dsp_depthwise3_exact": ("depthwise3_exact.c", "depthwise3_exact.S"),
+}
+"""Function -> its sources."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exact3:
     """A channel that is rounded twice; see flota_nn_dsp_depthwise3_exact_t. ``shift`` is to the right."""
@@ -71,8 +81,16 @@ class DspDepthwise3Call(Kernel):
     @property
     def sources(self) -> tuple[str, ...]:
         """The code for channels that are rounded twice is linked only where there are any."""
-        exact = ("src/nn/dsp/depthwise3_exact.c",) if self.exact else ()
-        return (self.SOURCE, *self.MORE_SOURCES, *exact)
+        names = () if self.run_exact is None else EXACT_SOURCES[self.run_exact]
+        return (self.SOURCE, *self.MORE_SOURCES, *(f"src/nn/dsp/{name}" for name in names))
+
+    @property
+    def run_exact(self) -> str | None:
+        """The function for channels that are rounded twice; None where there are none."""
+        if not self.exact:
+            return None
+        few = FEW * len(self.exact) < len(self.channels)
+        return "flota_nn_dsp_depthwise3_exact_few" if few else "flota_nn_dsp_depthwise3_exact"
 
     @property
     def constant_bytes(self) -> int:

@@ -48,10 +48,12 @@ typedef struct flota_nn_dsp_depthwise3 {
     int8_t zero; /* the input's zero point, which stands for what lies outside the image */
     const flota_nn_dsp_depthwise3_channel_t *channel;
     const flota_nn_dsp_depthwise3_exact_t *exact;
-    flota_nn_dsp_depthwise3_run_t *run_exact; /* flota_nn_dsp_depthwise3_exact, or NULL where no channel needs it */
+    flota_nn_dsp_depthwise3_run_t *run_exact; /* one of the two below, or NULL where no channel needs it */
 } flota_nn_dsp_depthwise3_t;
 
+/* The second is small and three times slower. */
 flota_nn_dsp_depthwise3_run_t flota_nn_dsp_depthwise3_exact;
+flota_nn_dsp_depthwise3_run_t flota_nn_dsp_depthwise3_exact_few;
 
 /* Scratch: 144 bytes for each of the (out_columns - 1) * stride + 3 columns. Where input and output have the same size
  * they may overlap in any way. */

@@ -36,6 +36,22 @@ typedef struct {
     int8_t *out;           /* first output of the first channel */
 } flota_nn_dsp_depthwise3_job_t;
 
+/* One band of rows of a channel that is rounded twice. The assembly keeps a copy in its stack frame, at these offsets. */
+typedef struct {
+    int32_t advance, rewind;     /* as above */
+    const uint32_t *columns_end; /* after the last column that an output column starts from */
+    int32_t skip, turns;         /* as above */
+    int32_t bias;                /* twice */
+    int32_t multiplier, rounding, shift;
+    int32_t row_step;
+    const uint32_t *plane; /* first column */
+    int8_t *out;           /* first output */
+} flota_nn_dsp_depthwise3_exact_job_t;
+
+/* `weights`: those of flota_nn_dsp_depthwise3_channel_t. */
+void flota_nn_dsp_depthwise3_exact_s1(const flota_nn_dsp_depthwise3_exact_job_t *job, const uint32_t *weights);
+void flota_nn_dsp_depthwise3_exact_s2(const flota_nn_dsp_depthwise3_exact_job_t *job, const uint32_t *weights);
+
 /* One band of rows of four channels of an image, to be brought into planes. */
 typedef struct {
     const int8_t *from; /* first channel of the first row that is read, in the first column */

@@ -40,7 +40,7 @@ def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> C
         "zero": call.input_zero,
         "channel": f"{name}_channels",
         "exact": f"{name}_exact" if call.exact else "NULL",
-        "run_exact": "flota_nn_dsp_depthwise3_exact" if call.exact else "NULL",
+        "run_exact": call.run_exact or "NULL",
     }
     parameters = struct_text("flota_nn_dsp_depthwise3_t", name, fields)
     arguments = f"&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {operands.scratch}"
