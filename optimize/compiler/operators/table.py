@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optimize.compiler.operators import FAMILIES
+from optimize.compiler.recurrent import RECURRENT
 from optimize.compiler.variables import VARIABLE_OPERATORS
 
 NOTES: dict[str, str] = {
@@ -68,5 +69,6 @@ def supported_operators() -> str:
     lines = ["| operator | of it |", "| --- | --- |"]
     for family in FAMILIES:
         lines += [f"| `{name}` | {NOTES.get(name, '')} |" for name in sorted(family.RULES)]
-    lines += [f"| `{name}` | streaming models |" for name in sorted(VARIABLE_OPERATORS)]
+    lines += [f"| `{name}` | state of its own, constant weights |" for name in sorted(RECURRENT)]
+    lines += [f"| `{name}` | state of a streaming model |" for name in sorted(VARIABLE_OPERATORS)]
     return "\n".join(lines) + "\n"
