@@ -210,6 +210,24 @@ class HeliumElementwiseCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
+class HeliumLinearCall(Kernel):
+    """Sum of two tensors of ``count`` values by a linear function; see ``optimize/compiler/linear.py``."""
+
+    SOURCE: ClassVar[str] = "src/nn/helium/linear.c"
+    HEADER: ClassVar[str] = _HEADER
+    count: int
+    factors: tuple[int, int]
+    bias: int
+    shift: int
+    clamp: tuple[int, int]
+
+    def lead(self, operand: int) -> int | None:
+        """Four values are read before they are written."""
+        starts = np.arange(0, self.count, 4, dtype=np.int64)
+        return order_lead(np.minimum(starts + 4, self.count), starts)
+
+
+@dataclass(frozen=True, slots=True)
 class HeliumPoolCall(PoolCall):
     """The same, eight channels at a time."""
 

@@ -106,6 +106,18 @@ void flota_nn_helium_add_s8(const flota_nn_helium_elementwise_t *op, const int8_
 void flota_nn_helium_mul_s8(const flota_nn_helium_elementwise_t *op, const int8_t *left, const int8_t *right,
                             int8_t *output);
 
+/* Sum of two inputs of `count` values without broadcasting, as one linear function of the stored values: clamp((left *
+ * factor[0] + right * factor[1] + bias) >> right_shift). */
+typedef struct {
+    int32_t count;
+    int32_t factor[2];
+    int32_t bias, right_shift;
+    int32_t min, max;
+} flota_nn_helium_linear_t;
+
+void flota_nn_helium_linear_s8(const flota_nn_helium_linear_t *op, const int8_t *left, const int8_t *right,
+                               int8_t *output);
+
 /* As in nn.h; an average is of at most FLOTA_NN_HELIUM_POOL_TAPS values, whose sum fits 16 bits. */
 #define FLOTA_NN_HELIUM_POOL_TAPS 255
 

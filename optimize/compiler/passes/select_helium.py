@@ -22,9 +22,11 @@ from optimize.compiler.kernels_helium import (
     HeliumDepthwiseCall,
     HeliumElementwiseCall,
     HeliumFullyConnectedCall,
+    HeliumLinearCall,
     HeliumPointwiseCall,
     HeliumPoolCall,
 )
+from optimize.compiler.linear import find_linear
 
 
 def select_helium(graph: Graph) -> Graph:
@@ -59,6 +61,14 @@ def _conv(call: ConvCall) -> Kernel | None:
     weights = _matrix(call.weights, call.output.channels)
     gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=2)
     return HeliumConvCall(call.input, call.output, call.window, -call.input_offset, gemm)
+
+
+def _linear(call: ElementwiseCall) -> Kernel | None:
+    """The sum of two tensors of the same shape, where a linear function gives the same bytes."""
+    found = find_linear(call) if call.strides == ((1,), (1,)) else None
+    if found is None:
+        return None
+    return HeliumLinearCall(call.extents[0], found.factors, found.bias, found.shift, call.clamp)
 
 
 def _elementwise(call: ElementwiseCall) -> Kernel | None:
@@ -116,7 +126,7 @@ def _fully_connected(call: FullyConnectedCall) -> Kernel | None:
 CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
     ConvCall: (_pointwise, _conv),
     DepthwiseCall: (_depthwise,),
-    ElementwiseCall: (_elementwise,),
+    ElementwiseCall: (_linear, _elementwise),
     PoolCall: (_pool,),
     FullyConnectedCall: (_fully_connected,),
 }

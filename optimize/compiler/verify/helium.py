@@ -51,7 +51,9 @@ def _fully_connected(call: helium.HeliumFullyConnectedCall, inputs: Operands, ou
     return problem or sizes((inputs[0].bytes, expected[0]), (outputs[0].bytes, expected[1]))
 
 
-def _elementwise(call: helium.HeliumElementwiseCall, inputs: Operands, outputs: Operands) -> str:
+def _elementwise(
+    call: helium.HeliumElementwiseCall | helium.HeliumLinearCall, inputs: Operands, outputs: Operands
+) -> str:
     return sizes(*((tensor.bytes, call.count) for tensor in (*inputs, *outputs)))
 
 
@@ -64,6 +66,7 @@ def _pool(call: helium.HeliumPoolCall, inputs: Operands, outputs: Operands) -> s
 
 RULES: dict[type, Rule] = {
     helium.HeliumConvCall: _conv,
+    helium.HeliumLinearCall: _elementwise,
     helium.HeliumPointwiseCall: _pointwise,
     helium.HeliumPoolCall: _pool,
     helium.HeliumDepthwiseCall: _depthwise,

@@ -101,6 +101,19 @@ def _elementwise(name: str, call: helium.HeliumElementwiseCall, operands: Operan
     return Code((parameters,), call_text(f"flota_nn_helium_{call.kind}_s8", name, operands))
 
 
+def _linear(name: str, call: helium.HeliumLinearCall, operands: Operands) -> Code:
+    fields: dict[str, str | int] = {
+        "count": call.count,
+        "factor": braces(call.factors),
+        "bias": call.bias,
+        "right_shift": call.shift,
+        "min": call.clamp[0],
+        "max": call.clamp[1],
+    }
+    parameters = struct_text("flota_nn_helium_linear_t", name, fields)
+    return Code((parameters,), call_text("flota_nn_helium_linear_s8", name, operands))
+
+
 def _pool(name: str, call: helium.HeliumPoolCall, operands: Operands) -> Code:
     return Code((pool_struct(name, call),), call_text(f"flota_nn_helium_{call.kind}_pool_s8", name, operands))
 
@@ -113,6 +126,7 @@ def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
 
 EMITTERS: dict[type, Emitter] = {
     helium.HeliumConvCall: _conv,
+    helium.HeliumLinearCall: _linear,
     helium.HeliumPointwiseCall: _pointwise,
     helium.HeliumPoolCall: _pool,
     helium.HeliumDepthwiseCall: _depthwise,
