@@ -53,7 +53,7 @@ static __attribute__((noinline)) void convolve_group(const flota_nn_helium_depth
     const flota_nn_helium_group_t *group = q->groups + first / GROUP;
     const factors_t factors = factors_of(group);
     const mve_pred16_t inside = vctp16q((uint32_t)(c->output.channels - first));
-    int32_t at = 0;
+    int32_t at = first * c->columns;
 
     for (int32_t ox = c->output.width; ox > 0; ox--) {
         const sums_t biases = {vldrwq_s32(group->bias), vldrwq_s32(group->bias + 4)};
@@ -65,26 +65,33 @@ static __attribute__((noinline)) void convolve_group(const flota_nn_helium_depth
     }
 }
 
-/* The same for a full group where depthwise3.h knows the window. */
-static void convolve_group_3x3(const flota_nn_helium_depthwise_t *c, const windows_t *w, int32_t first, int8_t *out)
+/* The same for all whole groups, where depthwise3.h knows the window; returns their channels. */
+static int32_t convolve_groups_3x3(const flota_nn_helium_depthwise_t *c, const windows_t *w, int8_t *out)
 {
-    const flota_nn_helium_requantize_t *q = &c->requantize;
+    const int32_t channels = c->output.channels, pairs = c->output.width / 2;
     const flota_nn_helium_depthwise3_t row = {
         .rows = {w->rows[0], w->rows[1], w->rows[2]},
-        .weights = c->weights + first * 9,
-        .group = q->groups + first / GROUP,
+        .weights = c->weights,
+        .group = c->requantize.groups,
         .out = out,
-        .channels = c->output.channels,
-        .offset = q->offset,
-        .pairs = c->output.width / 2,
+        .channels = channels,
+        .offset = c->requantize.offset,
+        .pairs = pairs,
         .odd = c->output.width % 2,
+        .row_step = (c->columns - 2 * pairs * c->window.stride_x) * GROUP,
+        .out_step = GROUP - c->output.width * channels,
+        .groups = channels / GROUP,
     };
 
+    if (channels < GROUP) {
+        return 0;
+    }
     if (c->window.stride_x == 1) {
         flota_nn_helium_depthwise3_s1(&row);
     } else {
         flota_nn_helium_depthwise3_s2(&row);
     }
+    return channels / GROUP * GROUP;
 }
 
 /* Whether depthwise3.h has a function for the window and for what becomes of the sums. */
@@ -141,15 +148,9 @@ static void convolve(const flota_nn_helium_depthwise_t *c, const int8_t *image, 
 
             w.rows[i] = scratch + row * pitch;
         }
-        for (int32_t first = 0; first < c->output.channels; first += GROUP) {
-            if (small != 0 && first + GROUP <= c->output.channels) {
-                convolve_group_3x3(c, &w, first, out + first);
-            } else {
-                convolve_group(c, &w, first, out + first);
-            }
-            for (int32_t i = 0; i < w.height; i++) {
-                w.rows[i] += c->columns * GROUP;
-            }
+        for (int32_t first = small != 0 ? convolve_groups_3x3(c, &w, out) : 0; first < c->output.channels;
+             first += GROUP) {
+            convolve_group(c, &w, first, out + first);
         }
         out += c->output.width * c->output.channels;
     }

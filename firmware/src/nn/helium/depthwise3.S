@@ -1,7 +1,8 @@
 /* 3x3 depthwise convolution; see depthwise3.h.
  *
  * Two outputs of eight channels at a time, which share the loads of the weights: r0 r1 r2 rows, r3 weights, r4
- * factors, r5 output, r6 bytes from output to output, r7 offset, r9 whether there is one more. q0 q1 are the sums of the
+ * factors, r5 output, r6 bytes from output to output, r7 offset, r9 whether there is one more, r10 r11
+ * what leads to the next group of channels, r12 groups. q0 q1 are the sums of the
  * even and odd channels of the first output, q2 q3 of the second; q6 and q7 hold the sums of two products, which fit 16
  * bits, and q4 q5 what is loaded. In assembly because that takes every vector register there is.
  */
@@ -110,8 +111,8 @@
 \name:
     push {r4-r11, lr}
     vpush {d8-d15}
-    ldmia r0, {r0-r9}
-    cmp r8, #0
+    ldmia r0, {r0-r12}
+4:  cmp r8, #0
     beq 2f
     dls lr, r8
 1:  outputs \step, 1
@@ -122,7 +123,15 @@
 2:  cmp r9, #0
     beq 3f
     outputs \step, 0
-3:  vpop {d8-d15}
+3:  add r0, r0, r10
+    add r1, r1, r10
+    add r2, r2, r10
+    add r3, r3, #72
+    add r4, r4, #72
+    add r5, r5, r11
+    subs r12, r12, #1
+    bne 4b
+    vpop {d8-d15}
     pop {r4-r11, pc}
     .size \name, . - \name
     .endm
