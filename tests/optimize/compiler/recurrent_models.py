@@ -56,7 +56,9 @@ class Recurrent:
             self.variable((batch, filters * memory), dtype, state_scale, 0 if wide else zero_point),
         ]
         out = self.b.tensor((batch, units), scale=out_scale, zero_point=int(rng.integers(-128, 128)))
-        return self.b.op("SVDF", operands, out, options("SVDFOptions", rank=rank))
+        # The interpreters disagree: LiteRT's takes this activation only, and both of them leave it out.
+        table = options("SVDFOptions", rank=rank, fusedActivationFunction=s.ActivationFunctionType.RELU)
+        return self.b.op("SVDF", operands, out, table)
 
     def lstm(self, x: int, *, units: int, cell_power: int = -11, clip: float = 0.0, time_major: bool = False) -> int:
         """An LSTM on ``x`` [batch][time][feature]."""
