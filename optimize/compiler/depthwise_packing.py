@@ -113,6 +113,6 @@ def _words(weights: Array) -> tuple[int, int, int]:
 
 
 def _word(column: Array) -> int:
-    """The weights w0, w1, w2 of a column as the bytes w1, w0, w2, w1."""
+    """The weights w0, w1, w2 of a column as the bytes w1, w0, w2."""
     w0, w1, w2 = (int(weight) & 0xFF for weight in column)
-    return w1 | w0 << 8 | w2 << 16 | w1 << 24
+    return w1 | w0 << 8 | w2 << 16

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from optimize.compiler.kernels import DepthwiseCall, Image, Kernel
 
-CHANNEL_BYTES = 20
-"""sizeof(flota_nn_dsp_depthwise3_channel_t)"""
+CHANNEL_BYTES = 17
+"""sizeof(flota_nn_dsp_depthwise3_channel_t), and the top of its bias"""
 
 TURNS = 8
 """FLOTA_NN_DSP_DEPTHWISE3_TURNS"""
@@ -19,7 +19,7 @@ COLUMN_BYTES = 4 * 4 * (TURNS + 1)
 
 @dataclass(frozen=True, slots=True)
 class Channel3:
-    """One channel of a 3x3 convolution; see flota_nn_dsp_depthwise3_channel_t."""
+    """One channel of a 3x3 convolution; see flota_nn_dsp_depthwise3_channel_t. The bias is not in ``weights`` yet."""
 
     weights: tuple[int, int, int]
     bias: int

@@ -13,11 +13,10 @@ extern "C" {
 #endif
 
 /* One channel of a 3x3 convolution. The finished value of a sum of stored inputs times weights is
- * ((256 * sum + bias) * multiplier) >> 40, saturated to int8. */
+ * ((256 * sum + bias) * multiplier) >> 40, saturated to int8. The lower 24 bits of the bias fill the words of weights. */
 typedef struct {
-    uint32_t weights[3]; /* [column]: bytes w1, w0, w2, w1, the weights of the column from the top being w0, w1, w2 */
-    int32_t bias;
-    int32_t multiplier; /* 0: this channel is in the array `exact` instead, at [bias] */
+    uint32_t weights[3]; /* [column]: bytes w1, w0, w2 and one of the bias; from the top the weights are w0, w1, w2 */
+    int32_t multiplier;  /* 0: this channel is in the array `exact` instead, at [bias] */
 } flota_nn_dsp_depthwise3_channel_t;
 
 /* A channel for which no such multiplier gives the bytes of the two roundings: these are done. */
@@ -31,9 +30,8 @@ typedef struct {
 struct flota_nn_dsp_depthwise3;
 
 /* Makes `rows` rows of all columns of an exact channel from its plane. */
-typedef void flota_nn_dsp_depthwise3_run_t(const struct flota_nn_dsp_depthwise3 *conv,
-                                           const flota_nn_dsp_depthwise3_channel_t *channel, const uint32_t *plane,
-                                           int32_t rows, int8_t *out);
+typedef void flota_nn_dsp_depthwise3_run_t(const struct flota_nn_dsp_depthwise3 *conv, int32_t channel,
+                                           const uint32_t *plane, int32_t rows, int8_t *out);
 
 /* 3x3 depthwise convolution, stride 1 or 2. "Rows" and "columns" are those of the image or, as it suits its size, the
  * other way round; the steps say which. */
@@ -47,6 +45,7 @@ typedef struct flota_nn_dsp_depthwise3 {
     int32_t stride;
     int8_t zero; /* the input's zero point, which stands for what lies outside the image */
     const flota_nn_dsp_depthwise3_channel_t *channel;
+    const int8_t *bias_top; /* [channel]: the upper eight bits */
     const flota_nn_dsp_depthwise3_exact_t *exact;
     flota_nn_dsp_depthwise3_run_t *run_exact; /* one of the two below, or NULL where no channel needs it */
 } flota_nn_dsp_depthwise3_t;

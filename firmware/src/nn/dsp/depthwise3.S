@@ -23,9 +23,10 @@
         .equ    ROW_STEP, 28
         .equ    CHANNELS, 32
         .equ    CHANNELS_END, 36
-        .equ    PLANE, 40
-        .equ    OUT, 44
-        .equ    FRAME, 48
+        .equ    BIAS_TOP, 40
+        .equ    PLANE, 44
+        .equ    OUT, 48
+        .equ    FRAME, 56               /* a multiple of 8, with what no register held at first */
 
 /* Code bytes of a turn: entries into the middle are computed. */
         .equ    S1_TURN, 100
@@ -38,7 +39,9 @@
         .macro  prologue code_bytes, tail
         push    {r4-r11, lr}
         sub     sp, sp, #FRAME
-        ldm     r0, {r1-r12}
+        ldm     r0!, {r1-r12}
+        ldr     r0, [r0]
+        str     r0, [sp, #OUT]
         mov     r0, #\code_bytes
         adr.w   lr, \tail
         mls     r5, r5, r0, lr
@@ -46,19 +49,33 @@
         stm     sp, {r1-r12}
         .endm
 
+/* r11: 0xff00ff00 */
+        .macro  weights upper, lower, word
+        and     \upper, r11, \word
+        and     \lower, r11, \word, lsl #8
+        pkhbt   \upper, \upper, \word, lsl #24
+        .endm
+
 /* Loads the weights of the next channel and sets r11 and r12 to its first column and output. */
         .macro  next_channel
         ldr     lr, [sp, #CHANNELS]
-        ldm     lr!, {r6-r10}
+        ldr     r10, [sp, #BIAS_TOP]
+        ldm     lr!, {r6-r9}
+        ldrb    r12, [r10], #1
         str     lr, [sp, #CHANNELS]
-        strd    r9, r10, [sp, #BIAS]
+        str     r10, [sp, #BIAS_TOP]
+        str     r9, [sp, #MULTIPLIER]
+        lsr     r9, r6, #24
+        lsr     r10, r7, #24
+        orr     r9, r9, r10, lsl #8
+        lsr     r10, r8, #24
+        orr     r9, r9, r10, lsl #16
+        orr     r9, r9, r12, lsl #24
+        str     r9, [sp, #BIAS]
         mov     r11, #0xff00ff00
-        and     r0, r11, r6
-        and     r1, r11, r6, lsl #8
-        and     r2, r11, r7
-        and     r3, r11, r7, lsl #8
-        and     r4, r11, r8
-        and     r5, r11, r8, lsl #8
+        weights r0, r1, r6
+        weights r2, r3, r7
+        weights r4, r5, r8
         ldrd    r11, r12, [sp, #PLANE]
         ldr     lr, [sp, #COLUMNS_END]
         add     r9, r11, #CHANNEL

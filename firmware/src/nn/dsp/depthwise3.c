@@ -92,8 +92,8 @@ static void fill_borders(const flota_nn_dsp_depthwise3_t *c, uint32_t *planes)
     }
 }
 
-static void run_band(const flota_nn_dsp_depthwise3_t *c, int32_t rows, const flota_nn_dsp_depthwise3_channel_t *channel,
-                     int32_t used, const uint32_t *planes, int8_t *out)
+static void run_band(const flota_nn_dsp_depthwise3_t *c, int32_t rows, int32_t channel, int32_t used,
+                     const uint32_t *planes, int8_t *out)
 {
     const int32_t turns = c->stride == 1 ? rows / 2 : rows;
     const int32_t left_out = 4 * (TURNS - turns);
@@ -105,8 +105,9 @@ static void run_band(const flota_nn_dsp_depthwise3_t *c, int32_t rows, const flo
         .skip = 2 * left_out + (rows > made),
         .turns = turns,
         .row_step = c->out_row_step,
-        .channels = channel,
-        .channels_end = channel + used,
+        .channels = c->channel + channel,
+        .channels_end = c->channel + channel + used,
+        .bias_top = c->bias_top + channel,
         .plane = planes,
         .out = out,
     };
@@ -119,14 +120,13 @@ static void run_band(const flota_nn_dsp_depthwise3_t *c, int32_t rows, const flo
 }
 
 /* Channels with a multiplier as many at a time as lie together, the others one by one. */
-static void run_channels(const flota_nn_dsp_depthwise3_t *c, int32_t rows,
-                         const flota_nn_dsp_depthwise3_channel_t *channel, int32_t used, const uint32_t *planes,
-                         int8_t *out)
+static void run_channels(const flota_nn_dsp_depthwise3_t *c, int32_t rows, int32_t channel, int32_t used,
+                         const uint32_t *planes, int8_t *out)
 {
     int32_t begin = 0;
 
     for (int32_t i = 0; c->run_exact != NULL && i < used; i++) {
-        if (channel[i].multiplier == 0) {
+        if (c->channel[channel + i].multiplier == 0) {
             if (begin < i) {
                 run_band(c, rows, channel + begin, i - begin, planes + begin * CHANNEL, out + begin);
             }
@@ -139,8 +139,8 @@ static void run_channels(const flota_nn_dsp_depthwise3_t *c, int32_t rows,
     }
 }
 
-static void run_group(const flota_nn_dsp_depthwise3_t *c, const int8_t *input,
-                      const flota_nn_dsp_depthwise3_channel_t *channel, int32_t used, int8_t *output, uint32_t *planes)
+static void run_group(const flota_nn_dsp_depthwise3_t *c, const int8_t *input, int32_t channel, int32_t used,
+                      int8_t *output, uint32_t *planes)
 {
     const int32_t band_rows = BAND_ROWS / c->stride;
     int32_t band = 0;
@@ -152,6 +152,35 @@ static void run_group(const flota_nn_dsp_depthwise3_t *c, const int8_t *input,
 
         gather_band(c, input, band++, words, used, planes);
         run_channels(c, rows, channel, used, planes, output + done * c->out_row_step);
+    }
+}
+
+/* Four words at a time: memmove of a small C library goes byte by byte. */
+static void move_block(int8_t *to, const int8_t *from)
+{
+    const uint32_t a = dsp_load32(from), b = dsp_load32(from + 4);
+    const uint32_t c = dsp_load32(from + 8), d = dsp_load32(from + 12);
+
+    dsp_store32(to, a);
+    dsp_store32(to + 4, b);
+    dsp_store32(to + 8, c);
+    dsp_store32(to + 12, d);
+}
+
+static void move(int8_t *to, const int8_t *from, int32_t bytes)
+{
+    const int32_t blocks = bytes & ~15;
+
+    if (to < from) {
+        for (int32_t i = 0; i < blocks; i += 16) {
+            move_block(to + i, from + i);
+        }
+        memmove(to + blocks, from + blocks, (size_t)(bytes - blocks));
+    } else {
+        memmove(to + blocks, from + blocks, (size_t)(bytes - blocks));
+        for (int32_t i = blocks; i != 0; i -= 16) {
+            move_block(to + i - 16, from + i - 16);
+        }
     }
 }
 
@@ -168,7 +197,7 @@ void flota_nn_dsp_depthwise3_s8(const flota_nn_dsp_depthwise3_t *conv, const int
 
         /* In place each channel reads what it then writes; shifted against each other they would disturb later ones. */
         if (from < to + total && to < from + total) {
-            memmove(output, input, (size_t)total);
+            move(output, input, conv->batches * in_bytes);
             input = output;
         }
     }
@@ -177,7 +206,7 @@ void flota_nn_dsp_depthwise3_s8(const flota_nn_dsp_depthwise3_t *conv, const int
         for (int32_t c = 0; c < conv->channels; c += 4) {
             const int32_t used = conv->channels - c < 4 ? conv->channels - c : 4;
 
-            run_group(conv, input + c, conv->channel + c, used, output + c, planes);
+            run_group(conv, input + c, c, used, output + c, planes);
         }
         input += in_bytes;
         output += out_bytes;

@@ -22,6 +22,13 @@
 #define FLOTA_NN_DSP_DEPTHWISE3_CHANNEL (FLOTA_NN_DSP_DEPTHWISE3_TURNS + 1)
 #define FLOTA_NN_DSP_DEPTHWISE3_COLUMN (4 * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL)
 
+static inline int32_t depthwise3_bias(const flota_nn_dsp_depthwise3_channel_t *channel, int8_t top)
+{
+    const uint32_t *const w = channel->weights;
+
+    return (int32_t)(w[0] >> 24 | w[1] >> 24 << 8 | w[2] >> 24 << 16 | (uint32_t)top << 24);
+}
+
 /* One band of rows of up to four channels. The assembly keeps a copy in its stack frame, at these offsets. */
 typedef struct {
     int32_t rewind;  /* bytes from the output after the last turn of a column to the top of the next column */
@@ -32,6 +39,7 @@ typedef struct {
     int32_t bias, multiplier; /* of the channel at work */
     int32_t row_step;         /* bytes from output row to output row */
     const flota_nn_dsp_depthwise3_channel_t *channels, *channels_end;
+    const int8_t *bias_top; /* of the first channel */
     const uint32_t *plane; /* first column of the first channel */
     int8_t *out;           /* first output of the first channel */
 } flota_nn_dsp_depthwise3_job_t;

@@ -30,6 +30,14 @@
 
 /* r0 to r5: weights (w0, w1) and (w1, w2) of three columns, twice; r6 to r8: a word of each column; r9, r10: sums;
  * r11: column, less the bytes of the turns that are left out; r12: output. */
+        .macro  weights upper, lower, word
+        sxtb16  \lower, \word
+        sxtb16  \upper, \word, ror #8
+        pkhbt   \upper, \upper, \lower, lsl #16
+        sadd16  \lower, \lower, \lower
+        sadd16  \upper, \upper, \upper
+        .endm
+
         .macro  prologue code_bytes, tail
         push    {r4-r11, lr}
         sub     sp, sp, #FRAME
@@ -43,24 +51,9 @@
         stm     sp, {r1-r11}
         ldr     r12, [sp, #OUT]
         ldm     lr, {r6-r8}
-    .irp column, 0, 1, 2
-      .if \column == 0
-        sxtb16  r0, r6, ror #8
-        sxtb16  r1, r6
-        sadd16  r0, r0, r0
-        sadd16  r1, r1, r1
-      .elseif \column == 1
-        sxtb16  r2, r7, ror #8
-        sxtb16  r3, r7
-        sadd16  r2, r2, r2
-        sadd16  r3, r3, r3
-      .else
-        sxtb16  r4, r8, ror #8
-        sxtb16  r5, r8
-        sadd16  r4, r4, r4
-        sadd16  r5, r5, r5
-      .endif
-    .endr
+        weights r0, r1, r6
+        weights r2, r3, r7
+        weights r4, r5, r8
         .endm
 
 /* A doubled sum -> int8, with the shift still to come. r11: multiplier; lr is scratch. */

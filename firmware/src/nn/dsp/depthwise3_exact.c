@@ -1,10 +1,10 @@
 #include "depthwise3.h"
 
-void flota_nn_dsp_depthwise3_exact(const flota_nn_dsp_depthwise3_t *conv,
-                                   const flota_nn_dsp_depthwise3_channel_t *channel, const uint32_t *plane,
+void flota_nn_dsp_depthwise3_exact(const flota_nn_dsp_depthwise3_t *conv, int32_t channel, const uint32_t *plane,
                                    int32_t rows, int8_t *out)
 {
-    const flota_nn_dsp_depthwise3_exact_t *e = &conv->exact[channel->bias];
+    const flota_nn_dsp_depthwise3_channel_t *const c = &conv->channel[channel];
+    const flota_nn_dsp_depthwise3_exact_t *const e = &conv->exact[depthwise3_bias(c, conv->bias_top[channel])];
     const int32_t turns = conv->stride == 1 ? rows / 2 : rows;
     const int32_t left_out = 4 * (FLOTA_NN_DSP_DEPTHWISE3_TURNS - turns);
     const int32_t made = conv->stride == 1 ? 2 * turns : turns;
@@ -25,8 +25,8 @@ void flota_nn_dsp_depthwise3_exact(const flota_nn_dsp_depthwise3_t *conv,
     };
 
     if (conv->stride == 1) {
-        flota_nn_dsp_depthwise3_exact_s1(&job, channel->weights);
+        flota_nn_dsp_depthwise3_exact_s1(&job, c->weights);
     } else {
-        flota_nn_dsp_depthwise3_exact_s2(&job, channel->weights);
+        flota_nn_dsp_depthwise3_exact_s2(&job, c->weights);
     }
 }

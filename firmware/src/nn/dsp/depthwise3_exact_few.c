@@ -59,17 +59,17 @@ static void run_column(const flota_nn_dsp_depthwise3_exact_t *e, const weights_t
     }
 }
 
-void flota_nn_dsp_depthwise3_exact_few(const flota_nn_dsp_depthwise3_t *conv,
-                                       const flota_nn_dsp_depthwise3_channel_t *channel, const uint32_t *plane,
+void flota_nn_dsp_depthwise3_exact_few(const flota_nn_dsp_depthwise3_t *conv, int32_t channel, const uint32_t *plane,
                                        int32_t rows, int8_t *out)
 {
-    const flota_nn_dsp_depthwise3_exact_t e = conv->exact[channel->bias];
+    const flota_nn_dsp_depthwise3_channel_t *const c = &conv->channel[channel];
+    const flota_nn_dsp_depthwise3_exact_t e = conv->exact[depthwise3_bias(c, conv->bias_top[channel])];
     const int32_t columns = conv->out_columns, column_step = conv->out_column_step;
     weights_t w;
 
     for (int32_t x = 0; x < 3; x++) {
-        w.upper[x] = dsp_sxtb16_odd(channel->weights[x]);
-        w.lower[x] = dsp_sxtb16(channel->weights[x]);
+        w.lower[x] = dsp_sxtb16(c->weights[x]);
+        w.upper[x] = dsp_pack_low(dsp_sxtb16_odd(c->weights[x]), w.lower[x]);
     }
     for (int32_t x = 0; x < columns; x++) {
         run_column(&e, &w, plane, rows, conv->stride, conv->out_row_step, out);

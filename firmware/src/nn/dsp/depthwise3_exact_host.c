@@ -17,7 +17,8 @@ static int32_t sum_of(const flota_nn_dsp_depthwise3_exact_job_t *job, const uint
     int32_t sum = job->bias;
 
     for (int32_t x = 0; x < 3; x++) {
-        const uint32_t upper_w = dsp_sxtb16_odd(weights[x]), lower_w = dsp_sxtb16(weights[x]);
+        const uint32_t lower_w = dsp_sxtb16(weights[x]);
+        const uint32_t upper_w = dsp_pack_low(dsp_sxtb16_odd(weights[x]), lower_w);
         const uint32_t w01 = dsp_sadd16(upper_w, upper_w), w12 = dsp_sadd16(lower_w, lower_w);
         const uint32_t p = at[x * FLOTA_NN_DSP_DEPTHWISE3_COLUMN], q = at[x * FLOTA_NN_DSP_DEPTHWISE3_COLUMN + 1];
 

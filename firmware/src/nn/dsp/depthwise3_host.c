@@ -12,8 +12,10 @@ static weights_t unpack(const flota_nn_dsp_depthwise3_channel_t *channel)
     weights_t w;
 
     for (int32_t x = 0; x < 3; x++) {
-        w.upper[x] = channel->weights[x] & 0xff00ff00u;
-        w.lower[x] = channel->weights[x] << 8 & 0xff00ff00u;
+        const uint32_t word = channel->weights[x];
+
+        w.upper[x] = (word & 0xff00u) | word << 24;
+        w.lower[x] = word << 8 & 0xff00ff00u;
     }
     return w;
 }
@@ -24,10 +26,11 @@ static int8_t finish(const flota_nn_dsp_depthwise3_channel_t *channel, int32_t s
 }
 
 /* The output that starts with word `at`, and the one below it where `lower` is not NULL. */
-static void outputs(const flota_nn_dsp_depthwise3_channel_t *channel, const uint32_t *at, int8_t *upper, int8_t *lower)
+static void outputs(const flota_nn_dsp_depthwise3_channel_t *channel, int32_t bias, const uint32_t *at, int8_t *upper,
+                    int8_t *lower)
 {
     const weights_t w = unpack(channel);
-    int32_t sum0 = channel->bias, sum1 = channel->bias;
+    int32_t sum0 = bias, sum1 = bias;
 
     for (int32_t x = 0; x < 3; x++) {
         const uint32_t p = at[x * FLOTA_NN_DSP_DEPTHWISE3_COLUMN], q = at[x * FLOTA_NN_DSP_DEPTHWISE3_COLUMN + 1];
@@ -51,13 +54,14 @@ static void run(const flota_nn_dsp_depthwise3_job_t *job, int32_t stride)
     for (int32_t c = 0; c < channels; c++) {
         const uint32_t *plane = job->plane + c * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL;
         const uint32_t *const end = job->columns_end + (c + 1) * FLOTA_NN_DSP_DEPTHWISE3_CHANNEL;
+        const int32_t bias = depthwise3_bias(&job->channels[c], job->bias_top[c]);
         int8_t *out = job->out + c;
 
         for (; plane != end; plane += column) {
             for (int32_t row = 0; row < rows; row += 3 - stride) {
                 const int both = stride == 1 && row + 1 < rows;
 
-                outputs(&job->channels[c], plane + (stride == 1 ? row / 2 : row), out,
+                outputs(&job->channels[c], bias, plane + (stride == 1 ? row / 2 : row), out,
                         both ? out + job->row_step : NULL);
                 out += (3 - stride) * job->row_step;
             }

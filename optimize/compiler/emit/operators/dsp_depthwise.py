@@ -17,12 +17,10 @@ from optimize.compiler.emit.text import braces, byte_array, number_array
 
 
 def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> Code:
-    rows = "\n".join(
-        f"    {{{{{', '.join(f'0x{word:08x}' for word in c.weights)}}}, {c.bias}, {c.multiplier}}},"
-        for c in call.channels
-    )
+    rows = "\n".join(f"    {{{{{_weights(c)}}}, {c.multiplier}}}," for c in call.channels)
     count = len(call.channels)
     channels = f"static const flota_nn_dsp_depthwise3_channel_t {name}_channels[{count}] = {{\n{rows}\n}};\n"
+    tops = number_array("int8_t", f"{name}_bias_top", [c.bias >> 24 for c in call.channels])
     fields: dict[str, str | int] = {
         "batches": call.input.batches,
         "channels": count,
@@ -39,13 +37,20 @@ def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> C
         "stride": call.stride,
         "zero": call.input_zero,
         "channel": f"{name}_channels",
+        "bias_top": f"{name}_bias_top",
         "exact": f"{name}_exact" if call.exact else "NULL",
         "run_exact": call.run_exact or "NULL",
     }
     parameters = struct_text("flota_nn_dsp_depthwise3_t", name, fields)
     arguments = f"&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {operands.scratch}"
     statements = (f"flota_nn_dsp_depthwise3_s8({arguments});", *clamp_text(call.output.elements, call.clamp, operands))
-    return Code((channels, *_exact(name, call), parameters), statements)
+    return Code((channels, tops, *_exact(name, call), parameters), statements)
+
+
+def _weights(channel: dsp.Channel3) -> str:
+    """The words of a channel's weights, each with eight bits of its bias on top, the lowest first."""
+    words = (word | (channel.bias >> 8 * i & 0xFF) << 24 for i, word in enumerate(channel.weights))
+    return ", ".join(f"0x{word:08x}" for word in words)
 
 
 def _exact(name: str, call: dsp.DspDepthwise3Call) -> tuple[str, ...]:
