@@ -104,9 +104,14 @@ def _leads(graph: Graph, last: dict[int, int], numbers: dict[int, int]) -> tuple
     return tuple(leads)
 
 
+LARGEST_OVERLAP = 2 * 1024 * 1024
+"""Bytes. Larger tensors do not share: replaying their kernels takes long, and no microcontroller holds them."""
+
+
 def lead_of(graph: Graph, op: Op, owner: int) -> int | None:
     """The lead of a buffer that may be several operands of ``op``: all of them must have one."""
-    if not isinstance(op.payload, Kernel):
+    largest = max(graph.tensors[owner].bytes, graph.tensors[op.outputs[0]].bytes)
+    if not isinstance(op.payload, Kernel) or largest > LARGEST_OVERLAP:
         return None
     found = [op.payload.lead(place) for place, index in enumerate(op.inputs) if graph.storage(index) == owner]
     known = [lead for lead in found if lead is not None]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+import pytest
+from tflite_builder import small_model
+
+from optimize.compiler.cores import CORTEX_M4, PORTABLE, Core
+from optimize.compiler.emit import emit_model
 from optimize.compiler.ir import Graph, Op, Tensor
 from optimize.compiler.kernels import LookupCall
-from optimize.compiler.layout import plan_layout
+from optimize.compiler.layout import LARGEST_OVERLAP, plan_layout
+from optimize.compiler.passes import run_passes
+from optimize.compiler.reader import read_tflite
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +31,9 @@ def int8(count: int) -> Tensor:
 
 
 def chain(*calls: LookupCall) -> Graph:
-    """An input of 8 bytes, each call reading what the one before wrote."""
+    """An input, each call reading what the one before wrote."""
     ops = tuple(Op(step, "LOGISTIC", call, (step,), (step + 1,)) for step, call in enumerate(calls))
-    return Graph((int8(8),) * (len(calls) + 1), ops, (0,), (len(calls),))
+    return Graph((int8(calls[0].count),) * (len(calls) + 1), ops, (0,), (len(calls),))
 
 
 def test_scratch_lives_for_its_step_and_shares_nothing() -> None:
@@ -41,3 +49,22 @@ def test_scratch_lives_for_its_step_and_shares_nothing() -> None:
 
 def test_a_kernel_without_scratch_has_no_placement_for_it() -> None:
     assert plan_layout(chain(LookupCall(8, (0,) * 256))).scratch() == {}
+
+
+def test_tensors_that_fit_no_microcontroller_do_not_share() -> None:
+    table = tuple(range(-128, 128))
+    assert plan_layout(chain(LookupCall(LARGEST_OVERLAP, table))).arena_bytes == LARGEST_OVERLAP
+    assert plan_layout(chain(LookupCall(LARGEST_OVERLAP + 4, table))).arena_bytes == 2 * LARGEST_OVERLAP + 8
+
+
+@pytest.mark.parametrize("core", [PORTABLE, CORTEX_M4], ids=lambda core: core.name)
+def test_the_plan_in_the_comment_is_the_plan(core: Core) -> None:
+    graph = run_passes(read_tflite(small_model()), core)
+    layout = plan_layout(graph)
+    text = emit_model(graph, layout, "small")["model.c"].decode()
+    comment = text[: text.index("*/")]
+    rows = [tuple(map(int, row)) for row in re.findall(r"^ \* +(\d+) +(\d+) +(\d+)  ", comment, re.MULTILINE)]
+    assert rows == [(p.offset, p.offset + p.size, p.size) for p in layout.placements]
+    assert comment.count("(scratch)") == len(layout.scratch())
+    assert f"{layout.arena_bytes} bytes of arena" in comment
+    assert bool(layout.scratch()) == (core is CORTEX_M4)
