@@ -7,7 +7,7 @@ them and the work is bounded by the limits below. What each operator means is re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from optimize.compiler import schema
@@ -164,8 +164,8 @@ def _read_shape(table: Table, label: str, is_input: bool) -> tuple[tuple[int, ..
             hint="export the model with a fixed input shape",
         )
     shape = tuple(1 if size == -1 and (axis == 0 or not is_input) else size for axis, size in enumerate(shape))
-    if any(size <= 0 for size in shape):
-        raise InvalidModel(f"{label}: shape {list(shape)} has a size that is not positive", hint=TRUNCATED_HINT)
+    if any(size < 0 for size in shape):
+        raise InvalidModel(f"{label}: shape {list(shape)} has a negative size", hint=TRUNCATED_HINT)
     return shape, bool(open_sizes)
 
 
@@ -227,6 +227,7 @@ def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: list[
     optional = codes[code] in OPTIONAL_BIAS or codes[code] not in RULES
     inputs = _indices(table, schema.Operator.INPUTS, len(tensors), f"inputs of {label}", optional=optional)
     outputs = _indices(table, schema.Operator.OUTPUTS, len(tensors), f"outputs of {label}")
+    _refuse_empty(label, tensors, (*inputs, *outputs))
     if codes[code] in VARIABLE_OPERATORS:
         variable_op = read_variable_op(codes[code], label, table, len(inputs), len(outputs))
         return Op(position, codes[code], variable_op, inputs, outputs)
@@ -238,6 +239,16 @@ def _read_op(position: int, table: Table, codes: tuple[str, ...], tensors: list[
     for place, shape in settled.items():
         tensors[outputs[place]] = _settle(tensors[outputs[place]], shape, label)
     return Op(position, codes[code], payload, tuple(inputs[place] for place in places), outputs)
+
+
+def _refuse_empty(label: str, tensors: Sequence[Tensor], operands: Sequence[int]) -> None:
+    """A file may hold tensors without values (what a quantizer noted beside an LSTM); nothing computes on them."""
+    for index in operands:
+        if index >= 0 and tensors[index].elements == 0:
+            raise InvalidModel(
+                f"{label}: tensor {index} ({tensors[index].name}) has shape {list(tensors[index].shape)}",
+                hint="export the model with a fixed input shape",
+            )
 
 
 OPTIONAL_BIAS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})

@@ -10,6 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as s
 from host_models import Array, Kernels, build_kernels, reference, run_sanitized
 from recurrent_models import Recurrent, lstm_model, svdf_model
+from tflite_builder import options
 
 from optimize.compiler import CompiledModel, compile_tflite
 from optimize.errors import InvalidModel, UnsupportedOperator
@@ -91,6 +92,21 @@ def test_the_states_lie_at_the_front_of_the_arena() -> None:
     assert all(spec.arena_offset >= 20 for spec in (*compiled.inputs, *compiled.outputs))
     # Zero points that are not zero must be set, and all bytes of a state are one memset.
     assert compiled.files["model.c"].count(b"memset(arena") == 2
+
+
+def test_tensors_without_values_beside_an_lstm_are_no_matter(kernels: Kernels) -> None:
+    """Converters note the ranges they found in tensors of shape [0], which no operator reads."""
+    model = Recurrent(2)
+    x = model.input((1, 3, 5))
+    model.b.tensor((0,), scale=0.5)
+    check(kernels, [model.b.build([x], [model.lstm(x, units=4)])])
+
+
+def test_an_operand_without_values_is_refused() -> None:
+    model = Recurrent(2)
+    x, empty = model.input((1, 4)), model.b.tensor((1, 0), scale=0.5)
+    y = model.b.op("CONCATENATION", [x, empty], model.b.tensor((1, 4), scale=0.5), options("ConcatenationOptions"))
+    refused(model.b.build([x], [y]), InvalidModel, r"operator 0 \(CONCATENATION\): tensor 1 \(t1\) has shape \[1, 0\]")
 
 
 def refused(model: bytes, error: type[Exception], match: str) -> None:
