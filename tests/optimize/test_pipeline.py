@@ -90,6 +90,18 @@ def test_microcontroller_images_are_linked_for_both_slots(optimized: optimize.Op
     assert packed.files["src/model.c"]
 
 
+def test_images_for_the_cortex_m55_hold_its_kernels_and_the_same_golden_vectors(
+    optimized: optimize.OptimizeResult, workspace: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(workspace, tmp_path / "workspace")
+    made = optimize.run("motion", "1.1.0", copy, targets=["cortex-m55-aot"])
+    packed, usual = by_target(made, "cortex-m55-aot"), by_target(optimized, "cortex-m4f-aot")
+    assert packed.manifest.requires.boards == ("qemu-mps3-an547",)
+    assert b"flota_nn_helium_" in packed.files["src/model.c"]
+    for file in (packed.manifest.golden.inputs, packed.manifest.golden.outputs):
+        assert packed.files[file] == usual.files[file]
+
+
 def test_optimizing_again_gives_the_same_bytes(optimized: optimize.OptimizeResult, workspace: Path) -> None:
     before = [path.read_bytes() for path in optimized.bundles]
     again = optimize.run("motion", "1.1.0", workspace)
