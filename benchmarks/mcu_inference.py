@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -52,6 +53,8 @@ from hil.bare import MACHINES, find_machine  # noqa: E402
 
 CONTENDERS: tuple[Contender, ...] = (Flota(), Tflm(), *bakenn.contenders())
 NAMES = tuple(contender.name for contender in CONTENDERS)
+TABLE_COLUMNS = 170
+"""What the widest row takes; a narrower terminal wraps it rather than losing figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,9 @@ def main(arguments: Sequence[str]) -> int:
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -105,7 +111,7 @@ def _compare(options: argparse.Namespace) -> int:
         rows = [asdict(result.row) for result in results]
         write_atomic(options.json, json.dumps(rows, indent=1, ensure_ascii=False).encode() + b"\n")
     goals = {file.name: goals_of(file.model, options.board) for file in files if file.model is not None}
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
+    console = Console(highlight=False, width=max(TABLE_COLUMNS, shutil.get_terminal_size().columns))
     print_table(results, goals, console)
     for name, reason in absent.items():
         if reason:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from importlib import util
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,18 @@ def test_rows_of_models_of_all_sorts(tmp_path: Path, small: bytes, capsys: pytes
     printed = capsys.readouterr()
     assert "broken, flota: refused: " in printed.out
     assert "small: flota …" in printed.err
+
+
+@pytest.mark.emulated
+def test_a_streaming_model_is_compared_over_its_stream(tmp_path: Path) -> None:
+    package = util.find_spec("pymicro_wakeword")
+    if package is None or package.origin is None:
+        pytest.skip("pymicro-wakeword is missing; pip install 'flota[dev]'")
+    model = Path(package.origin).parent / "models" / "hey_jarvis.tflite"
+    out = tmp_path / "rows.json"
+    assert mcu_inference.main([str(model), "--engines", "flota", "--inferences", "40", "--json", str(out)]) == 0
+    (row,) = json.loads(out.read_text())
+    assert row["identical"]
 
 
 def test_a_file_that_is_not_there_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
