@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,12 +26,20 @@ from benchmarks.inference.errors import EngineBroken, Refused
 from benchmarks.inference.reference import Reference
 from benchmarks.inference.tflite_file import Signature
 from flota.toolchain import Compiler
-from hil.bare import Engine, Inference, SourceFile, measure_bare
+from hil.bare import Engine, Inference, SourceFile, find_machine, measure_bare
+from hil.bare.build import CPP_FLAGS
+from hil.bare.build import FLAGS as COMMON_FLAGS
+from hil.bare.build import FOLDER as BARE_FOLDER
+from hil.errors import BareFailed
 
 ARCHITECTURES: Mapping[str, str] = {"qemu-mps2-an386": "v7E-M", "qemu-mps3-an547": "v8.1-M.mainline"}
 """GNU's name of the board's architecture, as the objects of a library tell it."""
 
 PROBE_ARENA_BYTES = 3 << 20
+MARGIN_BYTES = 8192
+"""How much more than it tells the interpreter is given at most."""
+
+ARENA_STEP = 16
 LIBRARY = "libtensorflow-microlite.a"
 HEADERS = (
     "tensorflow/lite/micro/micro_interpreter.h",
@@ -71,16 +79,50 @@ class Tflm:
         """It has nothing to say of a model that the reference refuses."""
 
     def prepare(self, model: bytes, reference: Reference, board: str, folder: Path) -> Candidate:
-        """Link the model with an arena of exactly the size it needs, which a first program finds out.
+        """Link the model with the smallest arena in which it answers as in a large one.
 
         Raises:
-            Refused: an operator is not in this TFLM, or the model does not fit the board.
+            Refused: an operator is not in this TFLM.
+            BareFailed: it does not set the model up, or fails, in any arena.
         """
         parts = _find(Path(os.environ["TFLM_ROOT"]), board)
-        probe = _program(parts, model, reference.signature, PROBE_ARENA_BYTES, ("-DFIND_ARENA",))
-        found = measure_bare(probe, [Inference(b"")], board=board, counted=False).runs[0].output
-        (arena_bytes,) = struct.unpack("<I", found)
-        return Candidate(_program(parts, model, reference.signature, arena_bytes, ()), reference)
+        glue = _compile_glue(parts, _operators(parts, reference.signature), board, folder)
+
+        def program(arena_bytes: int, source: str = "tflm_run.c") -> Engine:
+            data = SourceFile(GLUE / "tflm_data.S", (f"-DARENA_BYTES={arena_bytes}",))
+            libraries = (glue, parts.library)
+            return Engine(self.name, (SourceFile(GLUE / source), data), {"model.tflite": model}, libraries=libraries)
+
+        def answer(engine: Engine, inputs: bytes) -> bytes | None:
+            try:
+                return measure_bare(engine, [Inference(inputs)], board=board, counted=False).runs[0].output
+            except BareFailed:
+                return None  # with too small an arena it may fail in any way
+
+        def runs(arena_bytes: int) -> bool:
+            return expected is not None and answer(program(arena_bytes), inputs) == expected
+
+        inputs = b"".join(reference.inputs[0])
+        expected = answer(program(PROBE_ARENA_BYTES), inputs)
+        told = measure_bare(program(PROBE_ARENA_BYTES, "tflm_tell.c"), [Inference(b"")], board=board, counted=False)
+        (used_bytes,) = struct.unpack("<I", told.runs[0].output)
+        return Candidate(program(smallest_arena(used_bytes, runs)), reference)
+
+
+def smallest_arena(used_bytes: int, runs: Callable[[int], bool]) -> int:
+    """The smallest multiple of 16 bytes in which ``runs`` says that the model runs.
+
+    ``arena_used_bytes`` leaves out what an operator takes for a moment while it is prepared, and TFLM does not always
+    check that it got it; so what it tells is where the search begins.
+    """
+    low = -(-used_bytes // ARENA_STEP) * ARENA_STEP
+    if runs(low):
+        return low
+    high = low + MARGIN_BYTES
+    while high - low > ARENA_STEP:
+        middle = (low + high) // 2 // ARENA_STEP * ARENA_STEP
+        low, high = (low, middle) if runs(middle) else (middle, high)
+    return high
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +187,17 @@ def _variants(kernels: Path) -> dict[str, str]:
     }
 
 
-def _program(parts: _Parts, model: bytes, signature: Signature, arena_bytes: int, defines: tuple[str, ...]) -> Engine:
-    files = {"model.tflite": model, "tflm_operators.h": _operators(parts, signature, arena_bytes).encode()}
-    sources = (SourceFile(GLUE / "tflm.cc", (*FLAGS, *defines)), SourceFile(GLUE / "model_data.S"))
-    return Engine(Tflm.name, sources, files, parts.include, libraries=(parts.library,))
+def _compile_glue(parts: _Parts, operators: str, board: str, folder: Path) -> Path:
+    """A library of the C++ part, compiled once for all arenas, with the options of the bare harness."""
+    (folder / "tflm_operators.h").write_text(operators)
+    include = [f"-I{path}" for path in (folder, GLUE, BARE_FOLDER, *parts.include)]
+    options = [*find_machine(board).cpu, *COMMON_FLAGS, *CPP_FLAGS, *FLAGS, *include]
+    Compiler().run("g++", [*options, "-c", str(GLUE / "tflm.cc"), "-o", "tflm.o"], folder)
+    Compiler().run("ar", ["rcs", "libtflm_glue.a", "tflm.o"], folder)
+    return folder / "libtflm_glue.a"
 
 
-def _operators(parts: _Parts, signature: Signature, arena_bytes: int) -> str:
+def _operators(parts: _Parts, signature: Signature) -> str:
     names = [*signature.builtins, *(f"CUSTOM {name!r}" for name in signature.customs)]
     unknown = [name for name in names if name not in parts.adders]
     if unknown:
@@ -163,7 +209,6 @@ def _operators(parts: _Parts, signature: Signature, arena_bytes: int) -> str:
             *(f'#include "tensorflow/lite/micro/kernels/{parts.variants[name]}"' for name in int8),
             f"#define OPERATOR_COUNT {max(1, len(names))}",
             f"#define VARIABLE_COUNT {signature.variables}",
-            f"#define ARENA_BYTES {arena_bytes}",
             "template <typename Resolver>",
             "TfLiteStatus register_operators(Resolver& resolver) {",
             *(

@@ -23,7 +23,7 @@ from benchmarks.inference.rows import Measured, Row
 from benchmarks.inference.seeded import SEEDED, Builder, options
 from benchmarks.inference.table import best_peer, print_table
 from benchmarks.inference.tflite_file import read_signature, simplified
-from benchmarks.inference.tflm import Tflm, _adders
+from benchmarks.inference.tflm import Tflm, _adders, smallest_arena
 from hil.bare import Engine, SourceFile
 
 BOARD = "qemu-mps2-an386"
@@ -249,6 +249,14 @@ def test_the_resolver_is_read_from_its_header() -> None:
   TfLiteStatus AddBuiltin(tflite::BuiltinOperator op) {
 """
     assert _adders(header) == {"CONV_2D": "AddConv2D", "CUSTOM 'SignalWindow'": "AddWindow"}
+
+
+@pytest.mark.parametrize(("used", "needed"), [(1000, 0), (1000, 1008), (1000, 1009), (1024, 1025), (992, 992 + 8192)])
+def test_the_smallest_arena_is_found(used: int, needed: int) -> None:
+    found = smallest_arena(used, lambda arena_bytes: arena_bytes >= needed)
+    assert found % 16 == 0
+    assert found >= max(needed, used)
+    assert found - 16 < max(needed, used)
 
 
 def test_absent_engines_say_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

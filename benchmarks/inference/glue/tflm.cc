@@ -1,7 +1,7 @@
-// TensorFlow Lite Micro as an engine of the bare harness: one model in the image, an interpreter in static memory.
+// TensorFlow Lite Micro with one model: an interpreter in static memory, its arena and the model from outside.
 //
-// tflm_operators.h is generated: OPERATOR_COUNT, VARIABLE_COUNT, ARENA_BYTES and register_operators().
-#include "bare.h"
+// tflm_operators.h is generated: OPERATOR_COUNT, VARIABLE_COUNT and register_operators().
+#include "tflm.h"
 
 #include <cstdarg>
 #include <cstddef>
@@ -26,21 +26,24 @@ extern "C" void abort(void) {
 extern "C" void DebugLog(const char*, va_list) {}
 extern "C" int DebugVsnprintf(char*, size_t, const char*, va_list) { return 0; }
 
+// From tflm_data.S.
 extern "C" const uint8_t model_data[];
+extern "C" uint8_t arena[];
+extern "C" uint8_t arena_end[];
 
 namespace {
 
 using Resolver = tflite::MicroMutableOpResolver<OPERATOR_COUNT>;
 
 // Placed by hand: static objects with destructors would bring atexit and a heap along.
-alignas(16) uint8_t arena[ARENA_BYTES];
 alignas(tflite::MicroInterpreter) uint8_t interpreter_place[sizeof(tflite::MicroInterpreter)];
 alignas(Resolver) uint8_t resolver_place[sizeof(Resolver)];
 tflite::MicroInterpreter* interpreter;
 Resolver* resolver;
 
-// Another interpreter in an arena of that size; what the one before remembered is gone with it.
-TfLiteStatus interpret(size_t arena_bytes) {
+// Another interpreter; what the one before remembered is gone with it.
+TfLiteStatus interpret() {
+  const size_t arena_bytes = size_t(arena_end - arena);
   if (resolver == nullptr) {
     resolver = new (resolver_place) Resolver;
     if (register_operators(*resolver) != kTfLiteOk) return kTfLiteError;
@@ -63,38 +66,16 @@ bare_tensor_t place_of(TfLiteTensor* tensor) {
 
 }  // namespace
 
-#ifdef FIND_ARENA
+int32_t tflm_setup(void) { return interpret() == kTfLiteOk ? 0 : -1; }
 
-// The smallest arena, as the only output: what the interpreter says it used, or the next size that it takes.
-static uint32_t found_bytes;
+uint32_t tflm_used_bytes(void) { return uint32_t(interpreter->arena_used_bytes()); }
 
-int32_t bare_setup(void) {
-  if (interpret(sizeof arena) != kTfLiteOk) return -1;
-  const uint32_t used = (uint32_t(interpreter->arena_used_bytes()) + 15u) & ~15u;
-  for (found_bytes = used; found_bytes < used + 4096u && found_bytes <= sizeof arena; found_bytes += 16u) {
-    if (interpret(found_bytes) == kTfLiteOk) return 0;
-  }
-  return -1;
-}
-
-bare_tensor_t bare_input(uint32_t) { return {nullptr, 0}; }
-bare_tensor_t bare_output(uint32_t index) {
-  return index == 0 ? bare_tensor_t{&found_bytes, sizeof found_bytes} : bare_tensor_t{nullptr, 0};
-}
-int32_t bare_invoke(void) { return 0; }
-
-#else
-
-int32_t bare_setup(void) { return interpret(sizeof arena) == kTfLiteOk ? 0 : -1; }
-
-bare_tensor_t bare_input(uint32_t index) {
+bare_tensor_t tflm_input(uint32_t index) {
   return index < interpreter->inputs_size() ? place_of(interpreter->input(index)) : bare_tensor_t{nullptr, 0};
 }
 
-bare_tensor_t bare_output(uint32_t index) {
+bare_tensor_t tflm_output(uint32_t index) {
   return index < interpreter->outputs_size() ? place_of(interpreter->output(index)) : bare_tensor_t{nullptr, 0};
 }
 
-int32_t bare_invoke(void) { return interpreter->Invoke() == kTfLiteOk ? 0 : -1; }
-
-#endif
+int32_t tflm_invoke(void) { return interpreter->Invoke() == kTfLiteOk ? 0 : -1; }
