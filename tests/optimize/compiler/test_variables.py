@@ -116,6 +116,38 @@ def test_the_same_name_is_the_same_variable(kernels: Kernels) -> None:
     check(kernels, m.build(m.relu(m.read(m.handle("v")))))
 
 
+def program(seed: int) -> bytes:
+    """Reads, assignments and sums of up to three variables in any order; some values are outputs, too."""
+    rng, m = random.Random(seed), Variables()
+    names = ["u", "v", "w"][: rng.randint(1, 3)]
+    m.init = {name: np.full(SHAPE, rng.randint(-9, 9), np.int8) for name in names}
+    m.call_once()
+    handles, values = [m.handle(name) for name in names], [m.x]
+    for _ in range(rng.randint(3, 14)):
+        kind = rng.choice(("read", "read", "assign", "assign", "add", "relu"))
+        if kind == "read":
+            values.append(m.read(rng.choice(handles)))
+        elif kind == "assign":
+            m.assign(rng.choice(handles), rng.choice(values))
+        elif kind == "add":
+            values.append(m.add(rng.choice(values), rng.choice(values)))
+        else:
+            values.append(m.relu(rng.choice(values)))
+    last = m.add(values[-1], m.read(rng.choice(handles)))
+    computed = values[1:] if rng.random() < 0.5 else []
+    return m.build(last, *rng.sample(computed, min(len(computed), 2)))
+
+
+def test_random_programs(kernels: Kernels) -> None:
+    models = [program(seed) for seed in range(60)]
+    compiled = [compile_tflite(model, name="program") for model in models]
+    rng = np.random.default_rng(1)
+    samples: list[list[Array]] = [[rng.integers(-20, 21, SHAPE).astype(np.int8)] for _ in range(STEPS)]
+    outputs = run_sanitized(kernels, compiled, [samples] * len(models), "programs", stream=True)
+    for seed, (model, actual) in enumerate(zip(models, outputs, strict=True)):
+        assert actual == reference(model, samples), seed
+
+
 def test_a_variable_that_is_never_assigned_is_a_constant() -> None:
     m = Variables()
     m.init = {"v": np.array([[1, 2, 3, 4]], np.int8)}
