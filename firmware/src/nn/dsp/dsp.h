@@ -106,6 +106,15 @@ static inline int32_t dsp_smmul(int32_t a, int32_t b)
     return result;
 }
 
+/* The same, rounded to nearest. */
+static inline int32_t dsp_smmulr(int32_t a, int32_t b)
+{
+    int32_t result;
+
+    __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
 static inline int32_t dsp_ssat8(int32_t x)
 {
     int32_t result;
@@ -231,6 +240,8 @@ static inline int32_t dsp_smmlar(int32_t a, int32_t b, int32_t sum)
 }
 
 static inline int32_t dsp_smmul(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b) >> 32); }
+
+static inline int32_t dsp_smmulr(int32_t a, int32_t b) { return dsp_smmlar(a, b, 0); }
 
 static inline int32_t dsp_ssat8(int32_t x) { return clamp(x, -128, 127); }
 
