@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
-from optimize.compiler.kernels import Image, Kernel, PoolCall, Window
+from optimize.compiler.kernels import ElementwiseCall, Image, Kernel, PoolCall, Window
 from optimize.compiler.leads import NEVER, element_lead, first_pixels, order_lead, streaming_lead
 
 BLOCK = 16
@@ -26,7 +26,6 @@ COLUMNS = 3
 """FLOTA_NN_HELIUM_COLUMNS: output pixels of a step."""
 
 _HEADER = "flota/nn_helium.h"
-_GEMM = ("src/nn/helium/gemm.c", "src/nn/helium/gemm.S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +64,14 @@ class HeliumGemm:
         return len(self.weights) + self.requantize.constant_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class HeliumConvCall(Kernel):
-    """A convolution by way of a panel of output pixels."""
+class _PanelKernel(Kernel):
+    """What the convolutions by way of a panel of output pixels have in common."""
+
+    __slots__ = ()
 
     SOURCE: ClassVar[str] = "src/nn/helium/conv.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = _GEMM
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/helium/gemm.c", "src/nn/helium/gemm.S")
     HEADER: ClassVar[str] = _HEADER
-    input: Image
-    output: Image
-    window: Window
-    input_zero: int
     gemm: HeliumGemm
 
     @property
@@ -87,6 +83,17 @@ class HeliumConvCall(Kernel):
     def scratch_bytes(self) -> int:
         """The panel."""
         return COLUMNS * BLOCK * self.gemm.blocks
+
+
+@dataclass(frozen=True, slots=True)
+class HeliumConvCall(_PanelKernel):
+    """A convolution by way of a panel of output pixels."""
+
+    input: Image
+    output: Image
+    window: Window
+    input_zero: int
+    gemm: HeliumGemm
 
     def lead(self, operand: int) -> int | None:
         """The windows of a step's pixels are copied to the panel before these are written."""
@@ -94,25 +101,12 @@ class HeliumConvCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
-class HeliumPointwiseCall(Kernel):
+class HeliumPointwiseCall(_PanelKernel):
     """A 1x1 convolution with stride 1 over all pixels of the batch."""
 
-    SOURCE: ClassVar[str] = "src/nn/helium/conv.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = _GEMM
-    HEADER: ClassVar[str] = _HEADER
     pixels: int
     in_channels: int
     gemm: HeliumGemm
-
-    @property
-    def constant_bytes(self) -> int:
-        """Bytes in flash."""
-        return self.gemm.constant_bytes
-
-    @property
-    def scratch_bytes(self) -> int:
-        """The panel."""
-        return COLUMNS * BLOCK * self.gemm.blocks
 
     def lead(self, operand: int) -> int | None:
         """A step's pixels are copied to the panel before they are written."""
@@ -188,25 +182,16 @@ class HeliumFullyConnectedCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
-class HeliumElementwiseCall(Kernel):
-    """Sum or product of two tensors of ``count`` values."""
+class HeliumElementwiseCall(ElementwiseCall):
+    """The same for a sum or product without broadcasting, whose shifts are none to the left."""
 
     SOURCE: ClassVar[str] = "src/nn/helium/elementwise.c"
     HEADER: ClassVar[str] = _HEADER
-    kind: Literal["add", "mul"]
-    count: int
-    input_offsets: tuple[int, int]
-    input_multipliers: tuple[int, int]
-    input_shifts: tuple[int, int]
-    multiplier: int
-    shift: int
-    output_offset: int
-    clamp: tuple[int, int]
 
     def lead(self, operand: int) -> int | None:
         """Groups of values are read before they are written."""
-        starts = np.arange(0, self.count, GROUP, dtype=np.int64)
-        return order_lead(np.minimum(starts + GROUP, self.count), starts)
+        starts = np.arange(0, self.extents[0], GROUP, dtype=np.int64)
+        return order_lead(np.minimum(starts + GROUP, self.extents[0]), starts)
 
 
 @dataclass(frozen=True, slots=True)

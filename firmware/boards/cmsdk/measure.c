@@ -2,8 +2,8 @@
  *
  * With `-icount shift=0` an instruction takes 1 ns of the board's time and the board's counter changes every 40
  * instructions or sooner. 42 loads of it in a row, an instruction each, see it change at least once; where it changes
- * says at which instruction between two changes the first load stood. Two such rows, before and after the call, give the difference to
- * the instruction. What the measuring itself executes is found by measuring a function of known length.
+ * says at which instruction between two changes the first load stood. Two such rows, before and after the call, give
+ * the difference to the instruction. What the measuring itself executes is found by measuring a function of known length.
  */
 #include "board.h"
 

@@ -1,8 +1,8 @@
 /* int8 kernels for Arm cores with Helium (the M-profile Vector Extension): Cortex-M55, Cortex-M85.
  *
  * The contract is that of nn.h, and so are the results, bit for bit. What differs is packed when a model is compiled
- * (optimize/compiler/helium_packing.py): weights lie as the vector loads want them, and the input's zero point is folded
- * into the biases: bias[c] = bias - zero point * sum of the weights of c. Places outside the image hold the zero point.
+ * (optimize/compiler/helium_packing.py): weights lie as the vector loads want them, and the input's zero point is
+ * folded into the biases: bias[c] = bias - zero point * sum of the weights of c. Places outside the image hold the zero point.
  *
  * `scratch` is arena memory that overlaps neither input nor output; its size is stated with each kernel, in bytes.
  * Channels are filled up to whole groups of eight; weights have theirs in the groups' order.
@@ -27,8 +27,8 @@ extern "C" {
 /* Rows of a depthwise window, at most. */
 #define FLOTA_NN_HELIUM_DEPTHWISE_HEIGHT 16
 
-/* What becomes of the int32 sums of eight channels, of which the even ones come before the odd ones: 0 2 4 6 1 3 5 7. See
- * flota_nn_requantize_t. */
+/* What becomes of the int32 sums of eight channels, of which the even ones come before the odd ones: 0 2 4 6 1 3 5 7.
+ * See flota_nn_requantize_t. */
 typedef struct {
     int32_t bias[8];
     int32_t multiplier[8];

@@ -7,7 +7,7 @@ kernel then stays.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -75,24 +75,14 @@ def _elementwise(call: ElementwiseCall) -> Kernel | None:
     """Two tensors of the same shape."""
     if call.strides != ((1,), (1,)) or call.kind == "sub" or max(call.shift, *call.input_shifts) > 0:
         return None
-    return HeliumElementwiseCall(
-        kind=call.kind,
-        count=call.extents[0],
-        input_offsets=call.input_offsets,
-        input_multipliers=call.input_multipliers,
-        input_shifts=call.input_shifts,
-        multiplier=call.multiplier,
-        shift=call.shift,
-        output_offset=call.output_offset,
-        clamp=call.clamp,
-    )
+    return HeliumElementwiseCall(*(getattr(call, field.name) for field in fields(call)))
 
 
 def _pool(call: PoolCall) -> Kernel | None:
     """Maxima, and averages whose sums fit 16 bits."""
     if call.kind == "average" and call.window.size[0] * call.window.size[1] > POOL_TAPS:
         return None
-    return HeliumPoolCall(call.kind, call.input, call.output, call.window, call.clamp)
+    return HeliumPoolCall(*(getattr(call, field.name) for field in fields(call)))
 
 
 def _matrix(weights: bytes, channels: int) -> Array:

@@ -51,9 +51,13 @@ def _fully_connected(call: helium.HeliumFullyConnectedCall, inputs: Operands, ou
     return problem or sizes((inputs[0].bytes, expected[0]), (outputs[0].bytes, expected[1]))
 
 
-def _elementwise(
-    call: helium.HeliumElementwiseCall | helium.HeliumLinearCall, inputs: Operands, outputs: Operands
-) -> str:
+def _elementwise(call: helium.HeliumElementwiseCall, inputs: Operands, outputs: Operands) -> str:
+    if call.strides != ((1,), (1,)) or call.kind == "sub" or max(call.shift, *call.input_shifts) > 0:
+        return f"{call.kind} with strides {call.strides} and shifts {call.input_shifts}, {call.shift}"
+    return sizes(*((tensor.bytes, call.extents[0]) for tensor in (*inputs, *outputs)))
+
+
+def _linear(call: helium.HeliumLinearCall, inputs: Operands, outputs: Operands) -> str:
     return sizes(*((tensor.bytes, call.count) for tensor in (*inputs, *outputs)))
 
 
@@ -66,7 +70,7 @@ def _pool(call: helium.HeliumPoolCall, inputs: Operands, outputs: Operands) -> s
 
 RULES: dict[type, Rule] = {
     helium.HeliumConvCall: _conv,
-    helium.HeliumLinearCall: _elementwise,
+    helium.HeliumLinearCall: _linear,
     helium.HeliumPointwiseCall: _pointwise,
     helium.HeliumPoolCall: _pool,
     helium.HeliumDepthwiseCall: _depthwise,

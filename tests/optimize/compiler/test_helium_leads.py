@@ -22,6 +22,7 @@ from optimize.compiler.kernels_helium import (
     HeliumRequantize,
 )
 
+ZEROS = ((0, 0),) * 3
 ANY = HeliumRequantize((0,) * GROUP, (1 << 30,) * GROUP, (-1,) * GROUP, 0, (-128, 127))
 
 
@@ -46,7 +47,7 @@ def test_pool(case: tuple[Image, Image, Window], channels: int) -> None:
 
 @given(count=st.integers(1, 40))
 def test_elementwise(count: int) -> None:
-    product = HeliumElementwiseCall("mul", count, (0, 0), (0, 0), (0, 0), 1 << 30, -1, 0, (-128, 127))
+    product = HeliumElementwiseCall("mul", (count,), ((1,), (1,)), *ZEROS, 1 << 30, -1, 0, (-128, 127))
     linear = HeliumLinearCall(count, (1, 1), 0, 1, (-128, 127))
     for call, size in ((product, GROUP), (linear, 4)):
         for operand in (0, 1):

@@ -15,8 +15,8 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* `n` bytes, none beyond them touched; 0 is none. The loop masks the lanes of its last round. In assembly because GCC 12
- * does not make such loops. */
+/* `n` bytes, none beyond them touched; 0 is none. The loop masks the lanes of its last round. In assembly because
+ * GCC 12 does not make such loops. */
 ALWAYS_INLINE void copy_bytes(int8_t *to, const int8_t *from, int32_t n)
 {
     __asm__ volatile("   wlstp.8 lr, %[n], 2f      \n"
@@ -54,8 +54,8 @@ ALWAYS_INLINE factors_t factors_of(const flota_nn_helium_group_t *g)
 
 /* x * multiplier * 2^(shift - 31), rounded as multiply_by_quantized does (fixed_point.h).
  *
- * VQRDMULH is high_multiply: it saturates only where both factors are INT32_MIN, and a multiplier never is. VRSHL rounds
- * halves up, rounding_divide away from zero: a negative value that is shifted to the right is one less before it, which
+ * VQRDMULH is high_multiply: it saturates only where both factors are INT32_MIN, and a multiplier never is. VRSHL
+ * rounds halves up, rounding_divide away from zero: a negative value that is shifted to the right is one less before it, which
  * changes halves alone. The product is more than INT32_MIN, so that cannot overflow. */
 ALWAYS_INLINE int32x4_t scaled(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
 {

@@ -87,7 +87,7 @@ def _fully_connected(name: str, call: helium.HeliumFullyConnectedCall, operands:
 
 def _elementwise(name: str, call: helium.HeliumElementwiseCall, operands: Operands) -> Code:
     fields: dict[str, str | int] = {
-        "count": call.count,
+        "count": call.extents[0],
         "input_offset": braces(call.input_offsets),
         "input_multiplier": braces(call.input_multipliers),
         "input_shift": braces(call.input_shifts),
