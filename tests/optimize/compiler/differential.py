@@ -16,19 +16,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from bare_models import BOARDS, run_emulated
+from bare_models import BOARDS, BareKernels, run_emulated
 from host_models import Kernels, Outputs, Samples, random_samples, reference, run_sanitized
 from random_graphs import random_graph
 from rich.progress import track
 
 from flota.errors import FlotaError
-from hil.bare import MACHINES
+from hil.bare import MACHINES, find_machine
 from optimize.compiler import CompiledModel, compile_tflite
 
 BATCH = 100
@@ -36,6 +36,8 @@ BATCH = 100
 SAMPLES = 4
 """Inferences of a graph: all -128, all 127, and random ones."""
 NUMBERS_PER_SEED = 1_000_000
+SCRATCH = "FLOTA_DIFFERENTIAL"
+"""Environment variable that tells worker processes the folder for what they compile."""
 
 
 @dataclass(frozen=True)
@@ -125,17 +127,25 @@ def run_place(place: Place, compiled: Sequence[tuple[Case, CompiledModel]], tall
 
 def _outputs(place: Place, compiled: Sequence[tuple[Case, CompiledModel]]) -> list[Outputs]:
     models, samples = [model for _, model in compiled], [case.samples for case, _ in compiled]
+    root = os.environ[SCRATCH]
     if place.where == "emulator":
-        return run_emulated(models, samples, BOARDS[place.core])
-    kernels = _kernels()
+        board = BOARDS[place.core]
+        return run_emulated(models, samples, board, _bare_kernels(root, board))
+    kernels = _kernels(root)
     with tempfile.TemporaryDirectory(dir=kernels.folder) as folder:
         return run_sanitized(kernels, models, samples, f"{Path(folder).name}/batch", stream=True)
 
 
 @cache
-def _kernels() -> Kernels:
-    """The sanitized kernels of this worker process; the folder goes with ``main``'s."""
-    return Kernels(Path(tempfile.mkdtemp(prefix="kernels-", dir=os.environ["FLOTA_DIFFERENTIAL"])))
+def _kernels(root: str) -> Kernels:
+    """The sanitized kernels of this worker process, in a folder below ``root``."""
+    return Kernels(Path(tempfile.mkdtemp(dir=root)))
+
+
+@cache
+def _bare_kernels(root: str, board: str) -> BareKernels:
+    """The kernels of this worker process for a board."""
+    return BareKernels(Path(tempfile.mkdtemp(dir=root)), find_machine(board))
 
 
 def _difference(case: Case, actual: Outputs) -> str:
@@ -160,17 +170,21 @@ def places_of(where: Sequence[str], cores: Sequence[str]) -> list[Place]:
     return [Place(name, core) for name in where for core in wanted[name]]
 
 
-def check_all(numbers: Sequence[int], places: Sequence[Place], jobs: int, *, quiet: bool = False) -> Tally:
-    """All graphs, in batches over ``jobs`` processes."""
+def check_all(
+    numbers: Sequence[int], places: Sequence[Place], jobs: int, report: Callable[[Tally], None] | None = None
+) -> Tally:
+    """All graphs, in batches over ``jobs`` processes; ``report`` gets each batch's results as it ends."""
     batches = [numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH)]
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="flota-differential-") as folder:
-        os.environ["FLOTA_DIFFERENTIAL"] = folder
+        os.environ[SCRATCH] = folder
         with ProcessPoolExecutor(jobs) as pool:
             futures = [pool.submit(check_batch, batch, places) for batch in batches]
-            done = track(as_completed(futures), f"{len(numbers)} graphs", total=len(futures), disable=quiet)
+            done = track(as_completed(futures), f"{len(numbers)} graphs", total=len(futures), disable=report is None)
             for future in done:
                 tally.add(future.result())
+                if report is not None:
+                    report(future.result())
     return tally
 
 
@@ -185,26 +199,31 @@ def summary(tally: Tally, places: Sequence[Place], seconds: float) -> str:
     )
 
 
+def print_problems(folder: Path, tally: Tally) -> None:
+    """Say what went wrong, and leave the models in ``folder``."""
+    for number, where, what in sorted(tally.problems):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"graph-{number}.tflite"
+        path.write_bytes(random_graph(number))
+        print(f"graph {number}, {where}: {what}\n    {path}", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--graphs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--skip", type=int, default=0, help="go on after that many graphs of the seed")
     parser.add_argument("--graph", type=int, action="append", help="only the graph of this number; may be repeated")
     parser.add_argument("--where", default="host,emulator", help="host, emulator or both, with a comma")
     parser.add_argument("--cores", default="portable,cortex-m4,cortex-m55", help="cores to compile for")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--failures", type=Path, default=Path("build/differential"), help="where failing models go")
     arguments = parser.parse_args()
-    first = arguments.seed * NUMBERS_PER_SEED
-    numbers = arguments.graph or list(range(first, first + arguments.graphs))
+    first = arguments.seed * NUMBERS_PER_SEED + arguments.skip
+    numbers = arguments.graph or range(first, first + arguments.graphs - arguments.skip)
     places = places_of(arguments.where.split(","), arguments.cores.split(","))
     started = time.monotonic()
-    tally = check_all(numbers, places, arguments.jobs)
-    for number, where, what in sorted(tally.problems):
-        arguments.failures.mkdir(parents=True, exist_ok=True)
-        path = arguments.failures / f"graph-{number}.tflite"
-        path.write_bytes(random_graph(number))
-        print(f"graph {number}, {where}: {what}\n    {path}")
+    tally = check_all(numbers, places, arguments.jobs, partial(print_problems, arguments.failures))
     print(summary(tally, places, time.monotonic() - started))
     return 1 if tally.problems else 0
 

@@ -129,7 +129,7 @@ def test_depthwise_convolutions() -> None:
 @pytest.mark.emulated
 def test_seeded_graphs() -> None:
     places = places_of(["emulator"], (CORE,))
-    tally = check_all(range(55_000_000, 55_000_060), places, jobs=1, quiet=True)
+    tally = check_all(range(55_000_000, 55_000_060), places, jobs=1)
     assert not tally.problems, (tally.problems[:3], summary(tally, places, 0))
 
 

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from differential import Case, Place, Tally, check_all, places_of, run_place, summary
+from differential import SCRATCH, Case, Place, Tally, check_all, places_of, run_place, summary
 from host_models import Kernels, build_kernels, compile_tflite, random_samples, reference, run_sanitized
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -30,7 +30,7 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
 
 def check(where: str, cores: tuple[str, ...], count: int, first: int) -> None:
     places = places_of([where], cores)
-    tally = check_all(range(first, first + count), places, jobs=1, quiet=True)
+    tally = check_all(range(first, first + count), places, jobs=1)
     assert not tally.problems, (tally.problems[:3], summary(tally, places, 0))
     assert tally.graphs == count
     assert all(tally.bytes[str(place)] > 1000 * count for place in places)
@@ -69,7 +69,7 @@ def test_a_number_is_the_same_graph_everywhere() -> None:
 
 
 def test_a_difference_is_reported_with_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("FLOTA_DIFFERENTIAL", str(tmp_path))
+    monkeypatch.setenv(SCRATCH, str(tmp_path))
     tally, compiled = Tally(), compile_tflite(small_model(), name="m")
     samples = random_samples(compiled, 3, seed=1)
     expected = reference(small_model(), samples)
