@@ -60,6 +60,11 @@ class Axis:
     pad: int
 
 
+def planes_bytes(columns: Axis, stride: int) -> int:
+    """Scratch for the planes of four channels, a band of rows high."""
+    return COLUMN_BYTES * ((columns.out_extent - 1) * stride + 3)
+
+
 @dataclass(frozen=True, slots=True)
 class DspDepthwise3Call(Kernel):
     """A 3x3 depthwise convolution; see flota_nn_dsp_depthwise3_t for what rows and columns are."""
@@ -100,7 +105,7 @@ class DspDepthwise3Call(Kernel):
     @property
     def scratch_bytes(self) -> int:
         """The planes of four channels, a band of rows high."""
-        return COLUMN_BYTES * ((self.columns.out_extent - 1) * self.stride + 3)
+        return planes_bytes(self.columns, self.stride)
 
     def lead(self, operand: int) -> int | None:
         """Any overlap where the sizes agree, else exactly in place where no band's output reaches what is still read.

@@ -6,11 +6,18 @@ import numpy as np
 
 from optimize.compiler.depthwise_packing import pack_any, pack_channels
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, Kernel
-from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
+from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call, planes_bytes
 from optimize.compiler.passes.choose_gemm import choose_conv
 
 LARGEST_PAD = 1
 """What the kernel has code for. More than 2 would let a band read rows that the band before has overwritten."""
+
+
+SMALL_SCRATCH = 8192
+"""Bytes of planes that any image may have; beyond, they may not outgrow the input."""
+
+ABOUT_THE_SAME = 16
+"""Estimates of cycles that differ by less than one part in so many are equal."""
 
 
 def choose_conv_of_one_channel(call: DepthwiseCall) -> Kernel | None:
@@ -50,9 +57,10 @@ def choose_depthwise3(call: DepthwiseCall) -> Kernel | None:
         return None
     vertical, horizontal = _axes(call)
     stride = window.stride[0]
-    transposed = _cycles(horizontal, vertical, stride) < _cycles(vertical, horizontal, stride)
+    transposed = _transposed(vertical, horizontal, stride)
+    scratch = planes_bytes(vertical if transposed else horizontal, stride)
     packed = pack_channels(call, transposed=transposed)
-    if packed is None:
+    if packed is None or scratch > max(SMALL_SCRATCH, call.input.elements):
         return None
     return DspDepthwise3Call(
         input=call.input,
@@ -81,6 +89,14 @@ def _axes(call: DepthwiseCall) -> tuple[Axis, Axis]:
         ),
         Axis(image.width, out.width, image.channels, out.channels, call.window.pad[1]),
     )
+
+
+def _transposed(vertical: Axis, horizontal: Axis, stride: int) -> bool:
+    """Whether the kernel's rows had better be the image's columns: it is faster, or as fast with less scratch."""
+    upright, across = _cycles(vertical, horizontal, stride), _cycles(horizontal, vertical, stride)
+    if abs(upright - across) * ABOUT_THE_SAME < upright:
+        return planes_bytes(vertical, stride) < planes_bytes(horizontal, stride)
+    return across < upright
 
 
 def _cycles(rows: Axis, columns: Axis, stride: int) -> int:

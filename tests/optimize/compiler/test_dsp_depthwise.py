@@ -56,6 +56,7 @@ LAYERS = {
     "six channels": Layer((7, 5, 6)),
     "seven channels, two images": Layer((6, 7, 7), batches=2),
     "small": Layer((3, 3, 16)),
+    "long and narrow": Layer((16, 400, 4)),
     "valid": Layer((19, 20, 4), padding=VALID),
     "valid, one output": Layer((3, 3, 4), padding=VALID),
     "stride 2, even": Layer((18, 20, 4), 2),
@@ -79,6 +80,7 @@ LAYERS = {
 
 
 GENERAL = {
+    "planes larger than the image": Layer((64, 64, 2)),
     "5x5": Layer((9, 8, 8), kernel=(5, 5)),
     "5x5, no activation": Layer((9, 8, 8), kernel=(5, 5), activation=0, zero_points=(-3, 20)),
     "5x5, valid, six channels": Layer((9, 8, 6), kernel=(5, 5), padding=VALID),
