@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flota.boardlink.geometry import find_geometry
 from flota.runtimes.tflm import TflmRuntime
 from flota.toolchain import FirmwareBuild
 from flota.workspace import DATA_FILE, NETWORK_FILE
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.emulated, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def compile_model(model: bytes, name: str) -> CompiledModel:
-    return compile_tflite(model, name=name)
+    return compile_tflite(model, name=name, core=find_geometry(BOARD).compiler.core)
 
 
 def run_on_board(model: Path, firmware: FirmwareBuild, *, count: int, seed: int, real: tuple[Case, ...] = ()) -> None:
