@@ -38,7 +38,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 
 SELECTIONS: dict[str, tuple[Callable[[Graph], Graph], ...]] = {
     CORTEX_M4.name: (select_dsp,),
-    CORTEX_M55.name: (select_helium,),
+    CORTEX_M55.name: (select_helium, select_dsp),
 }
 """What runs after ``PASSES`` on a core with kernels of its own: each replaces portable calls by faster ones."""
 
