@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from optimize.compiler.helium_packing import Array, folded_biases, pack_depthwise, pack_gemm, pack_requantize
 from optimize.compiler.ir import Graph, Op
-from optimize.compiler.kernels import ConvCall, DepthwiseCall, ElementwiseCall, FullyConnectedCall, Kernel, PoolCall
+from optimize.compiler.kernels import (
+    ConvCall,
+    DepthwiseCall,
+    ElementwiseCall,
+    FullyConnectedCall,
+    Kernel,
+    PoolCall,
+    Window,
+)
 from optimize.compiler.kernels_helium import (
+    COLUMNS,
     DEPTHWISE_HEIGHT,
     POOL_TAPS,
     HeliumConvCall,
@@ -42,6 +51,17 @@ def _select(op: Op) -> Op:
     return op
 
 
+def _single(call: ConvCall) -> Kernel | None:
+    """Few outputs, each of which sees all of its image: fully connected, which wants no three pixels at a time."""
+    window, image, target = call.window, call.input, call.output
+    whole = (window.size, window.dilation, window.pad) == ((image.height, image.width), (1, 1), (0, 0))
+    if not whole or (target.height, target.width) != (1, 1) or target.batches >= COLUMNS or _is_grouped(call):
+        return None
+    weights = _matrix(call.weights, target.channels)
+    gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=4)
+    return HeliumFullyConnectedCall(target.batches, weights.shape[1], gemm)
+
+
 def _pointwise(call: ConvCall) -> Kernel | None:
     """1x1, stride 1, no border: a pixel's channels are the inputs of its outputs."""
     window, image = call.window, replace(call.input, channels=call.output.channels)
@@ -58,6 +78,7 @@ def _conv(call: ConvCall) -> Kernel | None:
     """Any window; every output channel sees all input channels."""
     if _is_grouped(call):
         return None
+    call = _laid(call)
     weights = _matrix(call.weights, call.output.channels)
     gemm = pack_gemm(weights, call.bias, -call.input_offset, call.requantize, together=2)
     return HeliumConvCall(call.input, call.output, call.window, -call.input_offset, gemm)
@@ -90,12 +111,30 @@ def _matrix(weights: bytes, channels: int) -> Array:
     return np.frombuffer(weights, np.int8).astype(np.int64).reshape(channels, -1)
 
 
+AnyConv = TypeVar("AnyConv", ConvCall, DepthwiseCall)
+
+
+def _laid(call: AnyConv) -> AnyConv:
+    """An image of one column as one of one row, which is the same in memory; the kernels are fastest along rows."""
+    if call.input.width != 1 or call.output.width != 1 or call.window.size[1] != 1:
+        return call
+    window = call.window
+    size, dilation, pad = ((1, window.size[0]), (1, window.dilation[0]), (0, window.pad[0]))
+    return replace(
+        call,
+        input=replace(call.input, height=1, width=call.input.height),
+        output=replace(call.output, height=1, width=call.output.height),
+        window=Window(size, (1, window.stride[0]), dilation, pad),
+    )
+
+
 def _is_grouped(call: ConvCall) -> bool:
     return call.group_channels != call.input.channels
 
 
 def _depthwise(call: DepthwiseCall) -> Kernel | None:
     """One output channel for an input channel, a window that is not too high."""
+    call = _laid(call)
     if call.input.channels != call.output.channels or call.window.size[0] > DEPTHWISE_HEIGHT:
         return None
     weights = np.frombuffer(call.weights, np.int8).reshape(*call.window.size, call.output.channels).astype(np.int64)
@@ -114,7 +153,7 @@ def _fully_connected(call: FullyConnectedCall) -> Kernel | None:
 
 
 CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
-    ConvCall: (_pointwise, _conv),
+    ConvCall: (_single, _pointwise, _conv),
     DepthwiseCall: (_depthwise,),
     ElementwiseCall: (_linear, _elementwise),
     PoolCall: (_pool,),
