@@ -8,7 +8,7 @@ row more in the emitter table and a choice in a pass.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -127,6 +127,12 @@ class Requantize:
         """(multiplier, shift) of an output channel."""
         index = channel if len(self.multipliers) > 1 else 0
         return self.multipliers[index], self.shifts[index]
+
+    def part(self, channels: slice) -> Requantize:
+        """That of some output channels."""
+        if len(self.multipliers) == 1:
+            return self
+        return replace(self, multipliers=self.multipliers[channels], shifts=self.shifts[channels])
 
 
 def _weighted_bytes(call: ConvCall | DepthwiseCall | FullyConnectedCall) -> int:

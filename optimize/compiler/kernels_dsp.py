@@ -91,30 +91,39 @@ class DspConvCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
-class DspTransposeConvCall(Kernel):
-    """A transposed convolution as one convolution for each phase of its stride: (offset of its first output, it).
+class DspConvPart:
+    """A convolution that reads from and writes to places within the tensors, which are given in bytes."""
 
-    Every ``stride``-th output row and column sees the same taps, at distances of one input pixel.
+    input_offset: int
+    output_offset: int
+    conv: DspConvCall
+
+
+@dataclass(frozen=True, slots=True)
+class DspConvPartsCall(Kernel):
+    """A transposed convolution as one convolution for each phase of its stride, or a grouped one group by group.
+
+    Of a transposed one, every ``stride``-th output row and column sees the same taps, one input pixel apart.
     """
 
     SOURCE: ClassVar[str] = DspConvCall.SOURCE
     HEADER: ClassVar[str] = "flota/nn_dsp.h"
-    phases: tuple[tuple[int, DspConvCall], ...]
+    parts: tuple[DspConvPart, ...]
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The kernel and its matrix products."""
-        return tuple(sorted({source for _, conv in self.phases for source in conv.sources}))
+        return tuple(sorted({source for part in self.parts for source in part.conv.sources}))
 
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
-        return sum(conv.constant_bytes for _, conv in self.phases)
+        return sum(part.conv.constant_bytes for part in self.parts)
 
     @property
     def scratch_bytes(self) -> int:
         """As nn_dsp.h asks."""
-        return max(conv.scratch_bytes for _, conv in self.phases)
+        return max(part.conv.scratch_bytes for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

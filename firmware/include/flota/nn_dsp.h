@@ -41,12 +41,13 @@ struct flota_nn_dsp_gemm {
 flota_nn_dsp_multiply_t flota_nn_dsp_gemm_4x2, flota_nn_dsp_gemm_4x2_once, flota_nn_dsp_gemm_wide;
 flota_nn_dsp_multiply_one_t flota_nn_dsp_gemm_4x1_s8, flota_nn_dsp_gemm_wide_s8;
 
-/* Convolution whose groups see all input channels. Output pixels are made two at a time, in row-major order. */
+/* Convolution, or one group of it: then the input begins at the group's first channel and the output at its first filter.
+ * Output pixels are made two at a time, in row-major order. */
 typedef struct {
     flota_nn_image_t input, output;
     flota_nn_window_t window;
     int32_t pixel_bytes, row_bytes, image_bytes; /* from one output pixel, row and image to the next */
-    int32_t run_bytes;    /* bytes the window touches without a gap: a row of it, or one tap where it is dilated */
+    int32_t run_bytes;    /* bytes the window touches without a gap: a row of it, or one tap where it is dilated or grouped */
     int32_t runs_per_row; /* 1, or window.width */
     int8_t zero;          /* the input's zero point, which stands for what lies outside the image */
     flota_nn_dsp_gemm_t gemm;

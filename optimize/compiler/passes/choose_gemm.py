@@ -11,20 +11,24 @@ from optimize.compiler.dsp_packing import Array, pack_once, pack_twice, pack_wid
 from optimize.compiler.kernels import ConvCall, FullyConnectedCall, Image, Kernel, Window
 from optimize.compiler.kernels_dsp import (
     DspConvCall,
+    DspConvPart,
+    DspConvPartsCall,
     DspFullyConnectedCall,
     DspPointwiseCall,
-    DspTransposeConvCall,
     Gemm,
 )
 from optimize.compiler.kernels_image import TransposeConvCall
 
 Weights = np.ndarray[Any, np.dtype[np.int8]]
 
+LEAST_GROUP_INPUTS = 8
+"""Inputs of one output in a group, from which the packed product is faster than the portable kernel."""
+
 
 def choose_conv(call: ConvCall) -> Kernel | None:
-    """The packed form of a convolution without groups, as the simplest of three kernels that takes its shape."""
+    """The packed form of a convolution, as the simplest of the kernels that takes its shape."""
     if call.group_channels != call.input.channels:
-        return None
+        return _as_groups(call)
     if _covers_input(call):
         return _as_fully_connected(call)
     if _keeps_pixels(call):
@@ -72,11 +76,36 @@ def _as_pointwise(call: ConvCall) -> Kernel:
     return DspPointwiseCall(pixels, channels, call.output.channels, gemm)
 
 
+def _as_groups(call: ConvCall) -> Kernel | None:
+    """One convolution a group; None where a group has so few inputs that gathering them costs more than it saves."""
+    depth, taps = call.group_channels, call.window.size[0] * call.window.size[1]
+    if depth * taps < LEAST_GROUP_INPUTS:
+        return None
+    groups = call.input.channels // depth
+    filters = call.output.channels // groups
+    row = call.output.width * call.output.channels
+    whole = (call.output.channels, row, call.output.height * row)
+    parts = []
+    for group in range(groups):
+        chosen = slice(group * filters, (group + 1) * filters)
+        conv = _as_panels(
+            replace(
+                call,
+                output=replace(call.output, channels=filters),
+                requantize=call.requantize.part(chosen),
+                weights=call.weights[chosen.start * depth * taps : chosen.stop * depth * taps],
+                bias=None if call.bias is None else call.bias[chosen],
+            )
+        )
+        parts.append(DspConvPart(group * depth, group * filters, replace(conv, output_steps=whole)))
+    return DspConvPartsCall(tuple(parts))
+
+
 def _as_panels(call: ConvCall) -> DspConvCall:
     height, width = call.window.size
-    dense = call.window.dilation[1] == 1 or width == 1
-    run = width * call.input.channels if dense else call.input.channels
-    runs = height * width * call.input.channels // run
+    dense = width == 1 or (call.window.dilation[1] == 1 and call.group_channels == call.input.channels)
+    run = width * call.group_channels if dense else call.group_channels
+    runs = height * width * call.group_channels // run
     within = run_order(run)
     order = [start * run + place if place >= 0 else -1 for start in range(runs) for place in within]
     row = call.output.width * call.output.channels
@@ -98,7 +127,7 @@ def choose_transpose_conv(call: TransposeConvCall) -> Kernel:
     weights = np.frombuffer(call.weights, np.int8).reshape(shape)
     rows, columns = (_phases(call, axis) for axis in range(2))
     phases = tuple(_phase(call, weights, row, column) for row in rows for column in columns)
-    return DspTransposeConvCall(phases)
+    return DspConvPartsCall(phases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +153,8 @@ def _phases(call: TransposeConvCall, axis: int) -> list[_Phase]:
     return found
 
 
-def _phase(
-    call: TransposeConvCall, weights: np.ndarray[Any, Any], row: _Phase, column: _Phase
-) -> tuple[int, DspConvCall]:
-    """(offset of its first output, its convolution). A phase without taps has one of zeros: it gives the bias."""
+def _phase(call: TransposeConvCall, weights: np.ndarray[Any, Any], row: _Phase, column: _Phase) -> DspConvPart:
+    """The convolution of one phase. A phase without taps has one of zeros: it gives the bias."""
     taps = weights[:, row.taps][:, :, column.taps]
     pads = (row.pad, column.pad)
     if not taps.size:
@@ -147,7 +174,7 @@ def _phase(
     )
     (stride_y, stride_x), line = call.window.stride, call.output.width * channels
     steps = (stride_x * channels, stride_y * line, call.output.height * line)
-    return row.start * line + column.start * channels, replace(conv, output_steps=steps)
+    return DspConvPart(0, row.start * line + column.start * channels, replace(conv, output_steps=steps))
 
 
 def choose_fully_connected(call: FullyConnectedCall) -> Kernel:

@@ -14,10 +14,11 @@ def _gemm(gemm: dsp.Gemm, pairs: int, channels: int) -> str:
 
 
 def _window(call: dsp.DspConvCall) -> str:
-    runs = call.window.size[0] * call.runs_per_row
-    if call.run_bytes * runs != call.window.size[0] * call.window.size[1] * call.input.channels:
-        return f"{runs} runs of {call.run_bytes} bytes are not its window"
-    return _gemm(call.gemm, runs * (-(-call.run_bytes // 2)), call.output.channels)
+    height, width = call.window.size
+    columns = width if call.runs_per_row == 1 else 1
+    if call.runs_per_row not in (1, width) or not 0 < call.run_bytes <= columns * call.input.channels:
+        return f"{call.runs_per_row} runs of {call.run_bytes} bytes are not a row of its window"
+    return _gemm(call.gemm, height * call.runs_per_row * (-(-call.run_bytes // 2)), call.output.channels)
 
 
 def _reach(call: dsp.DspConvCall) -> int:
@@ -32,11 +33,14 @@ def _conv(call: dsp.DspConvCall, inputs: Operands, outputs: Operands) -> str:
     return problem or sizes((inputs[0].bytes, call.input.elements), (outputs[0].bytes, _reach(call)))
 
 
-def _transpose_conv(call: dsp.DspTransposeConvCall, inputs: Operands, outputs: Operands) -> str:
-    written = sum(conv.output.elements for _, conv in call.phases)
-    problems = [_window(conv) for _, conv in call.phases]
-    problems += [sizes((inputs[0].bytes, conv.input.elements)) for _, conv in call.phases]
-    reach = max(offset + _reach(conv) for offset, conv in call.phases)
+def _conv_parts(call: dsp.DspConvPartsCall, inputs: Operands, outputs: Operands) -> str:
+    problems = [_window(part.conv) for part in call.parts]
+    problems += [sizes((inputs[0].bytes, part.conv.input.elements)) for part in call.parts]
+    read = max(part.input_offset + part.conv.run_bytes for part in call.parts)
+    if any(part.input_offset for part in call.parts) and read > call.parts[0].conv.input.channels:
+        problems.append(f"its last group reads up to channel {read}")
+    written = sum(part.conv.output.elements for part in call.parts)
+    reach = max(part.output_offset + _reach(part.conv) for part in call.parts)
     return next(filter(None, problems), "") or sizes((outputs[0].bytes, written), (outputs[0].bytes, reach))
 
 
@@ -54,7 +58,7 @@ def _fully_connected(call: dsp.DspFullyConnectedCall, inputs: Operands, outputs:
 
 RULES: dict[type, Rule] = {
     dsp.DspConvCall: _conv,
-    dsp.DspTransposeConvCall: _transpose_conv,
+    dsp.DspConvPartsCall: _conv_parts,
     dsp.DspPointwiseCall: _pointwise,
     dsp.DspFullyConnectedCall: _fully_connected,
 }

@@ -30,7 +30,7 @@ static uint32_t *append_edge(const flota_nn_dsp_conv_t *c, const int8_t *row, in
 static void fill_column(const flota_nn_dsp_conv_t *c, const int8_t *image, corner_t corner, int8_t *run, uint32_t *to)
 {
     const flota_nn_window_t *w = &c->window;
-    const int32_t channels = c->input.channels, columns = c->run_bytes / channels;
+    const int32_t channels = c->input.channels, columns = c->runs_per_row == 1 ? w->width : 1;
 
     for (int32_t ky = 0; ky < w->height; ky++) {
         const int32_t y = corner.y + ky * w->dilation_y;

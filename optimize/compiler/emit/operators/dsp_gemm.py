@@ -60,14 +60,16 @@ def _conv(name: str, call: dsp.DspConvCall, operands: Operands) -> Code:
     return Code(_conv_constants(name, call), _call("flota_nn_dsp_conv_s8", name, operands))
 
 
-def _transpose_conv(name: str, call: dsp.DspTransposeConvCall, operands: Operands) -> Code:
+def _conv_parts(name: str, call: dsp.DspConvPartsCall, operands: Operands) -> Code:
     constants: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
-    for number, (offset, conv) in enumerate(call.phases):
-        phase = f"{name}_phase{number}"
-        constants += _conv_constants(phase, conv)
-        target = replace(operands, outputs=(f"{operands.outputs[0]} + {offset}",))
-        statements += _call("flota_nn_dsp_conv_s8", phase, target)
+    for number, part in enumerate(call.parts):
+        identifier = f"{name}_part{number}"
+        constants += _conv_constants(identifier, part.conv)
+        inputs = (f"{operands.inputs[0]} + {part.input_offset}",)
+        outputs = (f"{operands.outputs[0]} + {part.output_offset}",)
+        places = replace(operands, inputs=inputs, outputs=outputs)
+        statements += _call("flota_nn_dsp_conv_s8", identifier, places)
     return Code(constants, statements)
 
 
@@ -102,7 +104,7 @@ def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
 
 EMITTERS: dict[type, Emitter] = {
     dsp.DspConvCall: _conv,
-    dsp.DspTransposeConvCall: _transpose_conv,
+    dsp.DspConvPartsCall: _conv_parts,
     dsp.DspPointwiseCall: _pointwise,
     dsp.DspFullyConnectedCall: _fully_connected,
 }
