@@ -121,8 +121,14 @@ def _as_panels(call: ConvCall) -> DspConvCall:
     )
 
 
-def choose_transpose_conv(call: TransposeConvCall) -> Kernel:
-    """One convolution for each phase of the stride."""
+MAX_PHASES = 64
+"""Convolutions a transposed one may become: strides up to 8x8. Each is code; a stride of 4096 would make millions."""
+
+
+def choose_transpose_conv(call: TransposeConvCall) -> Kernel | None:
+    """One convolution for each phase of the stride, where these are few."""
+    if call.window.stride[0] * call.window.stride[1] > MAX_PHASES:
+        return None
     shape = (call.output.channels, *call.window.size, call.input.channels)
     weights = np.frombuffer(call.weights, np.int8).reshape(shape)
     rows, columns = (_phases(call, axis) for axis in range(2))

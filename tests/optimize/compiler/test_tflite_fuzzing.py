@@ -85,6 +85,17 @@ def test_thousands_of_operators_that_share_one_constant_are_refused() -> None:
     refuse(b.build([x], [y]), "bytes of constants")
 
 
+def test_a_huge_stride_of_a_transposed_convolution_makes_little_code() -> None:
+    b = Builder()
+    x = b.tensor((1, 2, 2, 1), scale=0.5)
+    weights = b.tensor((1, 1, 1, 1), scale=0.5, data=np.ones((1, 1, 1, 1), np.int8))
+    y, table = b.tensor((1, 8000, 8000, 1), scale=0.5), options("TransposeConvOptions", strideH=4000, strideW=4000)
+    b.op("TRANSPOSE_CONV", [b.constant([1, 8000, 8000, 1]), weights, x], y, table)
+    for core in ("portable", "cortex-m4", "cortex-m55"):
+        compiled = compile_tflite(b.build([x], [y]), name="m", core=core)
+        assert len(compiled.files["model.c"]) < 10_000
+
+
 def test_a_tensors_name_cannot_break_the_line_of_an_error() -> None:
     b, x, y = one_relu()
     b.tensors[x].name = "a\x1b[2J\nb"
