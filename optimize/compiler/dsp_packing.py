@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from optimize.compiler.exact_scaling import SUM_BITS, Factor, Scaling, find_scaling
+from optimize.compiler.exact_scaling import MOST_CHANNELS, SUM_BITS, Factor, Scaling, find_scaling
 from optimize.compiler.fixed_point import multiply, wrap32
 from optimize.compiler.kernels import Requantize
 from optimize.compiler.kernels_dsp import Four, Gemm
@@ -70,6 +70,8 @@ def pack_once(
     weights: Array, bias: tuple[int, ...] | None, input_offset: int, requantize: Requantize, order: list[int]
 ) -> Gemm | None:
     """The same for the fast product that rounds once; None where there is no such rounding for some channel."""
+    if len(weights) > MOST_CHANNELS:
+        return None
     padded, biases = _pad(weights, bias, input_offset)
     low, high = _sum_range(padded, np.zeros_like(biases))
     scalings = []

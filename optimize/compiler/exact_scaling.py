@@ -25,6 +25,9 @@ SHIFT = 40
 SUM_BITS = 8
 """The sum arrives multiplied by 2**8, so the bias is finer than a step of the sum."""
 
+MOST_CHANNELS = 4096
+"""Channels of one layer that are worth a search: each takes milliseconds, and a small file may claim very many."""
+
 NEIGHBOURS = 1024
 """Multipliers to try on either side of the real factor."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optimize.compiler.depthwise_packing import pack_any, pack_channels
+from optimize.compiler.exact_scaling import MOST_CHANNELS
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, Kernel
 from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call, planes_bytes
 from optimize.compiler.passes.choose_gemm import choose_conv
@@ -41,7 +42,7 @@ def choose_conv_of_one_channel(call: DepthwiseCall) -> Kernel | None:
 
 def choose_depthwise(call: DepthwiseCall) -> Kernel | None:
     """The general kernel, where it is exact."""
-    return pack_any(call)
+    return pack_any(call) if call.output.channels <= MOST_CHANNELS else None
 
 
 def choose_depthwise3(call: DepthwiseCall) -> Kernel | None:
@@ -49,6 +50,7 @@ def choose_depthwise3(call: DepthwiseCall) -> Kernel | None:
     window = call.window
     if (
         window.size != (3, 3)
+        or call.output.channels > MOST_CHANNELS
         or window.dilation != (1, 1)
         or window.stride not in ((1, 1), (2, 2))
         or call.input.channels != call.output.channels

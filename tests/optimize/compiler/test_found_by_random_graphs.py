@@ -49,3 +49,14 @@ def test_it_gives_the_interpreters_bytes(kernels: Kernels, graph: Callable[[], b
     samples = random_samples(compiled[0], 6, seed=1)
     outputs = run_sanitized(kernels, compiled, [samples] * len(CORES), graph.__name__, stream=True)
     assert outputs == [reference(model, samples)] * len(CORES)
+
+
+def test_very_many_channels_are_not_searched_for_cheaper_arithmetic() -> None:
+    """A small file may claim 60,000 channels; a search of milliseconds for each would take minutes."""
+    b, shape = Builder(), (1, 3, 3, 60_000)
+    x = b.tensor(shape, scale=0.5)
+    weights = b.tensor(shape, scale=0.02, data=np.ones(shape, np.int8))
+    table = options("DepthwiseConv2DOptions", depthMultiplier=1, **CONV)
+    y = b.op("DEPTHWISE_CONV_2D", [x, weights], b.tensor((1, 1, 1, 60_000), scale=0.9), table)
+    compiled = compile_tflite(b.build([x], [y]), name="many", core="cortex-m4")
+    assert compiled.kernel_sources == ("src/nn/depthwise.c",)
