@@ -59,6 +59,8 @@ def choose_depthwise3(call: DepthwiseCall) -> Kernel | None:
         return None
     vertical, horizontal = _axes(call)
     stride = window.stride[0]
+    if any((axis.out_extent - 1) * stride - axis.pad >= axis.extent for axis in (vertical, horizontal)):
+        return None  # a PAD fused into it makes windows that see nothing of the image
     transposed = _transposed(vertical, horizontal, stride)
     scratch = planes_bytes(vertical if transposed else horizontal, stride)
     packed = pack_channels(call, transposed=transposed)

@@ -32,6 +32,19 @@ def padded_below_and_right() -> bytes:
     return b.build([x], [y])
 
 
+def padded_past_the_window() -> bytes:
+    """Below and to the right of a 3x3 depthwise convolution there is room for windows that see padding alone."""
+    b = Builder()
+    x = b.tensor((1, 6, 5, 4), scale=0.5, zero_point=7)
+    padded = b.tensor((1, 12, 11, 4), scale=0.5, zero_point=7)
+    b.op("PAD", [x, b.constant([0, 0, 1, 5, 1, 5, 0, 0], (4, 2))], padded, options("PadOptions"))
+    data = np.random.default_rng(1).integers(-127, 128, (1, 3, 3, 4)).astype(np.int8)
+    weights = b.tensor((1, 3, 3, 4), scale=0.02, data=data)
+    table = options("DepthwiseConv2DOptions", depthMultiplier=1, **CONV)
+    y = b.op("DEPTHWISE_CONV_2D", [padded, weights], b.tensor((1, 10, 9, 4), scale=0.9), table)
+    return b.build([x], [y])
+
+
 def delayed() -> bytes:
     """What was assigned in the invocation before: a copy, for which no kernel of ours has to be linked."""
     b = Builder()
@@ -42,7 +55,7 @@ def delayed() -> bytes:
     return b.build([x], [before])
 
 
-@pytest.mark.parametrize("graph", [padded_below_and_right, delayed])
+@pytest.mark.parametrize("graph", [padded_below_and_right, padded_past_the_window, delayed])
 def test_it_gives_the_interpreters_bytes(kernels: Kernels, graph: Callable[[], bytes]) -> None:
     model = graph()
     compiled = [compile_tflite(model, name="found", core=core) for core in CORES]

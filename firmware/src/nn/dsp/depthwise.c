@@ -92,8 +92,9 @@ ALWAYS_INLINE void run_pixel(const flota_nn_dsp_depthwise_t *c, const taps_of_pi
     for (int32_t in_channel = channel; channel < channels; in_channel++) {
         for (int32_t i = 0; i < multiplier; i++, channel++) {
             const int32_t sum = add_taps_of_one(t, in_channel, channel, c->input_offset);
+            const int32_t weighed = scaled ? wrapping_shift_left(sum, 8) : sum; /* only with the bias it fits an int32 */
 
-            out[channel] = (int8_t)finish(c, channel, c->bias[channel] + (scaled ? 256 * sum : sum), scaled);
+            out[channel] = (int8_t)finish(c, channel, wrapping_add(c->bias[channel], weighed), scaled);
         }
     }
 }
