@@ -13,11 +13,10 @@ results always has some; without such a clamp rounding halves away from zero ben
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[np.int64]]
+from optimize.compiler.fixed_point import Array, multiply_array
 
 SHIFT = 40
 """Bits dropped in all: 32 by SMMUL, 8 in the saturation. More suit small factors only, and fit them better."""
@@ -60,10 +59,7 @@ class Scaling:
 
 def stored_values(sums: Array, factor: Factor) -> Array:
     """What the interpreter stores for each sum; right shifts only (``factor.shift`` <= 0)."""
-    high = (sums * factor.multiplier + (1 << 30)) >> 31
-    mask = (1 << -factor.shift) - 1
-    rounded = (high >> -factor.shift) + ((high & mask) > (mask >> 1) + (high < 0))
-    return np.clip(rounded + factor.offset, *factor.clamp)
+    return np.clip(multiply_array(sums, factor.multiplier, factor.shift) + factor.offset, *factor.clamp)
 
 
 def find_scaling(low: int, high: int, bias: int, factor: Factor, shift: int = SHIFT) -> Scaling | None:

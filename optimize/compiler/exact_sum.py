@@ -13,13 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 
+from optimize.compiler.fixed_point import Array, multiply_array
 from optimize.compiler.kernels import ElementwiseCall
-
-Array = np.ndarray[Any, np.dtype[np.int64]]
 
 SHIFTS = tuple(range(23, 14, -1))
 """Shifts the kernel is built for, the most precise first."""
@@ -43,32 +41,30 @@ class SumScaling:
     shift: int
 
 
-def requantize_array(values: Array, multiplier: int, shift: int) -> Array:
-    """The interpreter's double rounding of ``values``; right shifts only."""
-    high = (values * multiplier + (1 << 30)) >> 31
-    mask = (1 << -shift) - 1
-    return (high >> -shift) + ((high & mask) > (mask >> 1) + (high < 0))
-
-
 def sum_table(call: ElementwiseCall) -> Array:
     """[256][256] What an add or sub stores for each pair of stored inputs, from -128 up."""
     sides = []
     for side in range(2):
         centred = (VALUES + call.input_offsets[side]) << COMMON_BITS
-        sides.append(requantize_array(centred, call.input_multipliers[side], call.input_shifts[side]))
+        sides.append(multiply_array(centred, call.input_multipliers[side], call.input_shifts[side]))
     raw = sides[0][:, None] + sides[1][None, :] if call.kind == "add" else sides[0][:, None] - sides[1][None, :]
-    return np.clip(requantize_array(raw, call.multiplier, call.shift) + call.output_offset, *call.clamp)
+    return np.clip(multiply_array(raw, call.multiplier, call.shift) + call.output_offset, *call.clamp)
+
+
+def sum_slopes(call: ElementwiseCall) -> tuple[float, float]:
+    """What one stored step of the left and of the right input adds to the real result of an add or sub, in steps."""
+    out = call.multiplier * 2.0 ** (call.shift - 31)
+    left, right = (
+        out * call.input_multipliers[side] * 2.0 ** (call.input_shifts[side] - 31 + COMMON_BITS) for side in range(2)
+    )
+    return left, right if call.kind == "add" else -right
 
 
 def find_sum_scaling(call: ElementwiseCall) -> SumScaling | None:
     """Numbers for an add or sub, or None where none were found."""
     if max(*call.input_shifts, call.shift) > 0:
         return None
-    out = call.multiplier * 2.0 ** (call.shift - 31)
-    left, right = (
-        out * call.input_multipliers[side] * 2.0 ** (call.input_shifts[side] - 31 + COMMON_BITS) for side in range(2)
-    )
-    return fit_sum(sum_table(call), left, right if call.kind == "add" else -right, call.clamp)
+    return fit_sum(sum_table(call), *sum_slopes(call), call.clamp)
 
 
 def fit_sum(table: Array, left: float, right: float, clamp: tuple[int, int]) -> SumScaling | None:

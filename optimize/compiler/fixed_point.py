@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+
+Array = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def round_half_away(value: float) -> int:
@@ -37,6 +40,14 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 def multiply(value: int, multiplier: int, shift: int) -> int:
     """MultiplyByQuantizedMultiplier with its two roundings; left shifts wrap at 32 bits."""
     return rounding_divide(high_multiply(wrap32(value << max(shift, 0)), multiplier), max(-shift, 0))
+
+
+def multiply_array(values: Array, multiplier: int, shift: int) -> Array:
+    """``multiply`` of each of ``values``, which fit an int32; ``shift`` <= 0, 0 <= ``multiplier`` < 2**31."""
+    assert shift <= 0
+    high = (values * multiplier + (1 << 30)) >> 31
+    mask = (1 << -shift) - 1
+    return (high >> -shift) + ((high & mask) > (mask >> 1) + (high < 0))
 
 
 def wrap32(value: int) -> int:

@@ -13,13 +13,13 @@ more room next to the pairs that fall close to a rounding boundary; the accumula
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from optimize.compiler.fixed_point import INT32_MAX, multiply
+from optimize.compiler.exact_sum import VALUES, sum_slopes, sum_table
+from optimize.compiler.fixed_point import INT32_MAX, Array
 from optimize.compiler.kernels import ElementwiseCall
 
 SHIFTS = range(23, 15, -1)
@@ -31,9 +31,7 @@ NEIGHBOURS = tuple(
 """Steps from the nearest factors, nearest first."""
 
 UNBOUNDED = 1 << 62
-Pairs = NDArray[np.int64]
-"""[left + 128][right + 128]"""
-STORED: Pairs = np.arange(-128, 128, dtype=np.int64)
+"""A bias that no pair has a say in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,48 +45,18 @@ class Linear:
 
 def find_linear(call: ElementwiseCall) -> Linear | None:
     """The linear form of an ADD or SUB, or None where none of those tried is exact."""
-    if call.kind == "mul":
-        return None
-    return _find(
-        call.kind,
-        call.input_offsets,
-        call.input_multipliers,
-        call.input_shifts,
-        (call.multiplier, call.shift, call.output_offset),
-        call.clamp,
-    )
+    return None if call.kind == "mul" else _find(replace(call, extents=(), strides=((), ())))
 
 
 @lru_cache(maxsize=256)
-def _find(
-    kind: str,
-    offsets: tuple[int, int],
-    multipliers: tuple[int, int],
-    shifts: tuple[int, int],
-    output: tuple[int, int, int],
-    clamp: tuple[int, int],
-) -> Linear | None:
-    sides = [
-        np.array([multiply(x * (1 << 20), multiplier, shift) for x in range(offset - 128, offset + 128)], np.int64)
-        for offset, multiplier, shift in zip(offsets, multipliers, shifts, strict=True)
-    ]
-    sign = -1 if kind == "sub" else 1
-    expected = np.clip(_rescaled(sides[0][:, None] + sign * sides[1][None, :], *output[:2]) + output[2], *clamp)
-    scale = 2.0**20 * output[0] * 2.0 ** (output[1] - 31)
-    slopes = [scale * m * 2.0 ** (s - 31) for m, s in zip(multipliers, shifts, strict=True)]
-    for factors, shift in _candidates(slopes[0], sign * slopes[1]):
-        bias = _bias(expected, factors, shift, clamp)
+def _find(call: ElementwiseCall) -> Linear | None:
+    """The same for all shapes."""
+    expected = sum_table(call)
+    for factors, shift in _candidates(*sum_slopes(call)):
+        bias = _bias(expected, factors, shift, call.clamp)
         if bias is not None:
             return Linear(factors, bias, shift)
     return None
-
-
-def _rescaled(value: Pairs, multiplier: int, shift: int) -> Pairs:
-    """``fixed_point.multiply`` of many values by a factor under 1."""
-    assert shift <= 0
-    high = (value * multiplier + (1 << 30)) >> 31
-    mask = (1 << -shift) - 1
-    return (high >> -shift) + ((high & mask) > (mask >> 1) + (high < 0))
 
 
 def _candidates(left: float, right: float) -> Iterator[tuple[tuple[int, int], int]]:
@@ -97,12 +65,12 @@ def _candidates(left: float, right: float) -> Iterator[tuple[tuple[int, int], in
             yield (round(left * 2**shift) + step_left, round(right * 2**shift) + step_right), shift
 
 
-def _bias(expected: Pairs, factors: tuple[int, int], shift: int, clamp: tuple[int, int]) -> int | None:
-    """The bias nearest to zero that makes every pair right without leaving int32."""
+def _bias(expected: Array, factors: tuple[int, int], shift: int, clamp: tuple[int, int]) -> int | None:
+    """The bias nearest to zero that makes every pair of ``expected`` [left + 128][right + 128] right within int32."""
     room = INT32_MAX - 128 * (abs(factors[0]) + abs(factors[1]))
     if room < 0:
         return None
-    sums = factors[0] * STORED[:, None] + factors[1] * STORED[None, :]
+    sums = factors[0] * VALUES[:, None] + factors[1] * VALUES[None, :]
     least = np.where(expected > clamp[0], (expected << shift) - sums, -UNBOUNDED).max()
     most = np.where(expected < clamp[1], ((expected + 1) << shift) - 1 - sums, UNBOUNDED).min()
     low, high = max(int(least), -room), min(int(most), room)
