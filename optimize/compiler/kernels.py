@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -135,7 +135,24 @@ class Requantize:
         return replace(self, multipliers=self.multipliers[channels], shifts=self.shifts[channels])
 
 
-def _weighted_bytes(call: ConvCall | DepthwiseCall | FullyConnectedCall) -> int:
+class Weighted(Protocol):
+    """A call with weights, biases and factors as the model file has them."""
+
+    @property
+    def weights(self) -> bytes:
+        """In the kernel's order."""
+
+    @property
+    def bias(self) -> tuple[int, ...] | None:
+        """One for each output channel."""
+
+    @property
+    def requantize(self) -> Requantize:
+        """What becomes of the sums."""
+
+
+def weighted_bytes(call: Weighted) -> int:
+    """Bytes of its constants in flash."""
     return len(call.weights) + 4 * len(call.bias or ()) + 5 * len(call.requantize.multipliers)
 
 
@@ -157,7 +174,7 @@ class ConvCall(Kernel):
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
-        return _weighted_bytes(self)
+        return weighted_bytes(self)
 
     def lead(self, operand: int) -> int | None:
         """Every value reads its window in its group's channels, then is written."""
@@ -183,7 +200,7 @@ class DepthwiseCall(Kernel):
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
-        return _weighted_bytes(self)
+        return weighted_bytes(self)
 
     def lead(self, operand: int) -> int | None:
         """Every value reads its window in one channel, then is written."""
@@ -207,7 +224,7 @@ class FullyConnectedCall(Kernel):
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
-        return _weighted_bytes(self)
+        return weighted_bytes(self)
 
     def lead(self, operand: int) -> int | None:
         """Every value reads all features of its batch, then is written."""
@@ -265,7 +282,7 @@ class ElementwiseCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value reads one element of each input, then is written."""
-        return element_lead(walk_places(tuple(zip(self.extents, self.strides[operand], strict=True))))
+        return walk_lead(self.extents, self.strides[operand])
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +324,7 @@ class TransposeCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value is read, then written."""
-        return element_lead(walk_places(tuple(zip(self.extents, self.strides, strict=True))))
+        return walk_lead(self.extents, self.strides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +413,11 @@ def walk_places(axes: tuple[tuple[int, int], ...]) -> Numbers:
     for extent, stride in axes:
         places = (places[:, None] + np.arange(extent, dtype=np.int64) * stride).reshape(-1)
     return places
+
+
+def walk_lead(extents: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """The lead of a kernel that writes int8 in order, each after the one element it reads at ``strides``."""
+    return element_lead(walk_places(tuple(zip(extents, strides, strict=True))))
 
 
 def _runs_lead(written: Numbers, run: int) -> int:

@@ -11,6 +11,9 @@ from optimize.compiler.leads import streaming_lead
 WORD_BYTES = 4
 PANEL_SOURCE = "src/nn/dsp/panel.c"
 
+CLAMP_SOURCE = "src/nn/dsp/clamp.c"
+"""Where a narrower clamp than int8 is done, over the finished output, for kernels without one of their own."""
+
 
 def words(size: int) -> int:
     """``size`` bytes, rounded up to whole words."""
@@ -54,12 +57,31 @@ class Gemm:
         return 2 * WORD_BYTES * self.pairs
 
 
+class _GemmKernel(Kernel):
+    """What the kernels on a packed matrix product have in common."""
+
+    __slots__ = ()
+
+    HEADER: ClassVar[str] = "flota/nn_dsp.h"
+    gemm: Gemm
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kernel and its matrix product."""
+        return (self.SOURCE, *self.MORE_SOURCES, self.gemm.source)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return self.gemm.constant_bytes
+
+
 @dataclass(frozen=True, slots=True)
-class DspConvCall(Kernel):
+class DspConvCall(_GemmKernel):
     """A convolution by way of a panel of two output pixels."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/conv.c"
-    HEADER: ClassVar[str] = "flota/nn_dsp.h"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = (PANEL_SOURCE,)
     input: Image
     output: Image
     window: Window
@@ -69,16 +91,6 @@ class DspConvCall(Kernel):
     runs_per_row: int
     input_zero: int
     gemm: Gemm
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The kernel and its matrix product."""
-        return (self.SOURCE, PANEL_SOURCE, self.gemm.source)
-
-    @property
-    def constant_bytes(self) -> int:
-        """Bytes in flash."""
-        return self.gemm.constant_bytes
 
     @property
     def scratch_bytes(self) -> int:
@@ -107,7 +119,7 @@ class DspConvPartsCall(Kernel):
     """
 
     SOURCE: ClassVar[str] = DspConvCall.SOURCE
-    HEADER: ClassVar[str] = "flota/nn_dsp.h"
+    HEADER: ClassVar[str] = DspConvCall.HEADER
     parts: tuple[DspConvPart, ...]
 
     @property
@@ -127,25 +139,15 @@ class DspConvPartsCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
-class DspPointwiseCall(Kernel):
+class DspPointwiseCall(_GemmKernel):
     """A 1x1 convolution with stride 1 over all pixels of the batch."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/pointwise.c"
-    HEADER: ClassVar[str] = "flota/nn_dsp.h"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = (PANEL_SOURCE,)
     pixels: int
     in_channels: int
     out_channels: int
     gemm: Gemm
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The kernel and its matrix product."""
-        return (self.SOURCE, PANEL_SOURCE, self.gemm.source)
-
-    @property
-    def constant_bytes(self) -> int:
-        """Bytes in flash."""
-        return self.gemm.constant_bytes
 
     @property
     def scratch_bytes(self) -> int:
@@ -162,25 +164,14 @@ class DspPointwiseCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
-class DspFullyConnectedCall(Kernel):
+class DspFullyConnectedCall(_GemmKernel):
     """A matrix times ``batches`` vectors."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/fully_connected.c"
-    HEADER: ClassVar[str] = "flota/nn_dsp.h"
     batches: int
     in_features: int
     out_features: int
     gemm: Gemm
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The kernel and its matrix product."""
-        return (self.SOURCE, self.gemm.source)
-
-    @property
-    def constant_bytes(self) -> int:
-        """Bytes in flash."""
-        return self.gemm.constant_bytes
 
     @property
     def scratch_bytes(self) -> int:

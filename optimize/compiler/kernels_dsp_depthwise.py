@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from optimize.compiler.kernels import DepthwiseCall, Image, Kernel
+from optimize.compiler.kernels_dsp import CLAMP_SOURCE
 
 CHANNEL_BYTES = 17
 """sizeof(flota_nn_dsp_depthwise3_channel_t), and the top of its bias"""
@@ -70,7 +71,7 @@ class DspDepthwise3Call(Kernel):
     """A 3x3 depthwise convolution; see flota_nn_dsp_depthwise3_t for what rows and columns are."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/depthwise3.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/depthwise3.S", "src/nn/dsp/clamp.c")
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/depthwise3.S", CLAMP_SOURCE)
     HEADER: ClassVar[str] = "flota/nn_dsp_depthwise.h"
     input: Image
     output: Image
@@ -143,7 +144,7 @@ class DspDepthwiseCall(Kernel):
     """
 
     SOURCE: ClassVar[str] = "src/nn/dsp/depthwise.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/clamp.c",)
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = (CLAMP_SOURCE,)
     HEADER: ClassVar[str] = "flota/nn_dsp_depthwise.h"
     portable: DepthwiseCall
     weights: bytes

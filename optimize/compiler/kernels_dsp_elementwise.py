@@ -7,9 +7,7 @@ from typing import ClassVar
 
 from optimize.compiler.exact_sum import SumScaling
 from optimize.compiler.kernels import ElementwiseCall, Kernel
-
-CLAMP_SOURCE = "src/nn/dsp/clamp.c"
-"""Where a narrower clamp than int8 is done, over the finished output."""
+from optimize.compiler.kernels_dsp import CLAMP_SOURCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from optimize.compiler.kernels import Kernel, MeanCall, PoolCall
+from optimize.compiler.kernels_dsp import CLAMP_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class DspPoolCall(Kernel):
     """A pool, four channels at a time."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/pool.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/clamp.c",)
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = (CLAMP_SOURCE,)
     HEADER: ClassVar[str] = "flota/nn_dsp_reduction.h"
     portable: PoolCall
 

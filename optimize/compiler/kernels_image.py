@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from optimize.compiler.kernels import Image, Kernel, Requantize, Window
+from optimize.compiler.kernels import Image, Kernel, Requantize, Window, weighted_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class TransposeConvCall(Kernel):
     @property
     def constant_bytes(self) -> int:
         """Bytes in flash."""
-        return len(self.weights) + 4 * len(self.bias or ()) + 5 * len(self.requantize.multipliers)
+        return weighted_bytes(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from optimize.compiler.kernels import Kernel, walk_places
-from optimize.compiler.leads import element_lead
+from optimize.compiler.kernels import Kernel, walk_lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +25,4 @@ class LinearCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value reads one element of each input, then is written."""
-        return element_lead(walk_places(tuple(zip(self.extents, self.strides[operand], strict=True))))
+        return walk_lead(self.extents, self.strides[operand])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from optimize.compiler.fixed_point import multiply, wrap32
-from optimize.compiler.kernels import Kernel, walk_places
+from optimize.compiler.kernels import Kernel, walk_lead, walk_places
 from optimize.compiler.leads import element_lead
 
 Axes = tuple[tuple[int, int], ...]
@@ -45,7 +45,7 @@ class BroadcastCall(Kernel):
 
     def lead(self, operand: int) -> int | None:
         """Every value reads one element of each input, then is written."""
-        return element_lead(walk_places(tuple(zip(self.extents, self.strides[operand], strict=True))))
+        return walk_lead(self.extents, self.strides[operand])
 
 
 def _bend(call: BroadcastCall, left: int, right: int) -> int:

@@ -6,13 +6,14 @@ from optimize.compiler import kernels_dsp_depthwise as dsp
 from optimize.compiler.emit.operators.common import (
     Code,
     Emitter,
+    Fields,
     Operands,
     call_text,
-    image_text,
+    clamp_text,
+    scratch_call_text,
     struct_text,
-    window_text,
+    window_fields,
 )
-from optimize.compiler.emit.operators.dsp_elementwise import clamp_text
 from optimize.compiler.emit.text import braces, byte_array, number_array
 
 
@@ -21,7 +22,7 @@ def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> C
     count = len(call.channels)
     channels = f"static const flota_nn_dsp_depthwise3_channel_t {name}_channels[{count}] = {{\n{rows}\n}};\n"
     tops = number_array("int8_t", f"{name}_bias_top", [c.bias >> 24 for c in call.channels])
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "batches": call.input.batches,
         "channels": count,
         "rows": call.rows.extent,
@@ -42,9 +43,9 @@ def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> C
         "run_exact": call.run_exact or "NULL",
     }
     parameters = struct_text("flota_nn_dsp_depthwise3_t", name, fields)
-    arguments = f"&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {operands.scratch}"
-    statements = (f"flota_nn_dsp_depthwise3_s8({arguments});", *clamp_text(call.output.elements, call.clamp, operands))
-    return Code((channels, tops, *_exact(name, call), parameters), statements)
+    statements = scratch_call_text("flota_nn_dsp_depthwise3_s8", name, operands)
+    clamped = clamp_text(call.output.elements, call.clamp, operands)
+    return Code((channels, tops, *_exact(name, call), parameters), (*statements, *clamped))
 
 
 def _weights(channel: dsp.Channel3) -> str:
@@ -73,10 +74,8 @@ def _depthwise(name: str, call: dsp.DspDepthwiseCall, operands: Operands) -> Cod
     ]
     if call.shifts is not None:
         arrays.append(number_array("int8_t", f"{name}_shift", call.shifts))
-    fields: dict[str, str | int] = {
-        "input": image_text(portable.input),
-        "output": image_text(portable.output),
-        "window": window_text(portable.window),
+    fields: Fields = {
+        **window_fields(portable.input, portable.output, portable.window),
         "input_offset": portable.input_offset,
         "output_zero": portable.requantize.offset,
         "weights": f"{name}_weights",

@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 
 from optimize.compiler import kernels_dsp_elementwise as dsp
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, struct_text
+from optimize.compiler.emit.operators.common import (
+    Code,
+    Emitter,
+    Operands,
+    call_text,
+    clamp_text,
+    struct_text,
+    walk_fields,
+)
 from optimize.compiler.emit.text import braces
-from optimize.compiler.kernels import MAX_RANK, ElementwiseCall
-
-
-def _walk_fields(call: ElementwiseCall) -> dict[str, str | int]:
-    return {
-        "rank": len(call.extents),
-        "extent": braces(call.extents, MAX_RANK, 1),
-        "stride": "{" + ", ".join(braces(strides, MAX_RANK) for strides in call.strides) + "}",
-    }
+from optimize.compiler.kernels import ElementwiseCall
 
 
 def _sum(name: str, call: dsp.DspSumCall, operands: Operands) -> Code:
     scaling = call.scaling
-    fields = _walk_fields(call.portable) | {"left": scaling.left, "right": scaling.right, "bias": scaling.bias}
+    fields = walk_fields(call.portable.extents, call.portable.strides)
+    fields |= {"left": scaling.left, "right": scaling.right, "bias": scaling.bias}
     struct = struct_text("flota_nn_dsp_sum_t", name, fields)
     statements = call_text(f"flota_nn_dsp_sum_shift{scaling.shift}_s8", name, operands)
     return Code((struct,), (*statements, *_clamped(call.portable, operands)))
@@ -28,7 +29,7 @@ def _sum(name: str, call: dsp.DspSumCall, operands: Operands) -> Code:
 
 def _product(name: str, call: dsp.DspProductCall, operands: Operands) -> Code:
     portable = call.portable
-    fields = _walk_fields(portable) | {
+    fields = walk_fields(portable.extents, portable.strides) | {
         "input_zero": braces(-offset for offset in portable.input_offsets),
         "multiplier": portable.multiplier,
         "shift": -portable.shift,
@@ -41,13 +42,6 @@ def _product(name: str, call: dsp.DspProductCall, operands: Operands) -> Code:
 
 def _clamped(call: ElementwiseCall, operands: Operands) -> tuple[str, ...]:
     return clamp_text(math.prod(call.extents), call.clamp, operands)
-
-
-def clamp_text(count: int, clamp: tuple[int, int], operands: Operands) -> tuple[str, ...]:
-    """The statement that clamps ``count`` values of output 0; none where every int8 is allowed."""
-    if clamp == (-128, 127):
-        return ()
-    return (f"flota_nn_dsp_clamp_s8({count}, {clamp[0]}, {clamp[1]}, {operands.outputs[0]});",)
 
 
 EMITTERS: dict[type, Emitter] = {dsp.DspSumCall: _sum, dsp.DspProductCall: _product}

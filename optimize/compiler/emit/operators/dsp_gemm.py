@@ -7,7 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from optimize.compiler import kernels_dsp as dsp
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, image_text, struct_text, window_text
+from optimize.compiler.emit.operators.common import (
+    Code,
+    Emitter,
+    Fields,
+    Operands,
+    scratch_call_text,
+    struct_text,
+    window_fields,
+)
 from optimize.compiler.emit.text import number_array
 
 PRODUCTS: dict[dsp.Product, str] = {
@@ -41,10 +49,8 @@ def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str
 def _conv_constants(name: str, call: dsp.DspConvCall) -> tuple[str, ...]:
     arrays, gemm = _gemm(name, call.gemm, f".multiply = {PRODUCTS[call.gemm.product]}")
     pixel, row, whole = call.output_steps
-    fields: dict[str, str | int] = {
-        "input": image_text(call.input),
-        "output": image_text(call.output),
-        "window": window_text(call.window),
+    fields: Fields = {
+        **window_fields(call.input, call.output, call.window),
         "pixel_bytes": pixel,
         "row_bytes": row,
         "image_bytes": whole,
@@ -57,7 +63,7 @@ def _conv_constants(name: str, call: dsp.DspConvCall) -> tuple[str, ...]:
 
 
 def _conv(name: str, call: dsp.DspConvCall, operands: Operands) -> Code:
-    return Code(_conv_constants(name, call), _call("flota_nn_dsp_conv_s8", name, operands))
+    return Code(_conv_constants(name, call), scratch_call_text("flota_nn_dsp_conv_s8", name, operands))
 
 
 def _conv_parts(name: str, call: dsp.DspConvPartsCall, operands: Operands) -> Code:
@@ -69,37 +75,32 @@ def _conv_parts(name: str, call: dsp.DspConvPartsCall, operands: Operands) -> Co
         inputs = (f"{operands.inputs[0]} + {part.input_offset}",)
         outputs = (f"{operands.outputs[0]} + {part.output_offset}",)
         places = replace(operands, inputs=inputs, outputs=outputs)
-        statements += _call("flota_nn_dsp_conv_s8", identifier, places)
+        statements += scratch_call_text("flota_nn_dsp_conv_s8", identifier, places)
     return Code(constants, statements)
 
 
 def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Code:
     arrays, gemm = _gemm(name, call.gemm, f".multiply = {PRODUCTS[call.gemm.product]}")
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "pixels": call.pixels,
         "in_channels": call.in_channels,
         "out_channels": call.out_channels,
         "gemm": gemm,
     }
     parameters = struct_text("flota_nn_dsp_pointwise_t", name, fields)
-    return Code((*arrays, parameters), _call("flota_nn_dsp_pointwise_s8", name, operands))
+    return Code((*arrays, parameters), scratch_call_text("flota_nn_dsp_pointwise_s8", name, operands))
 
 
 def _fully_connected(name: str, call: dsp.DspFullyConnectedCall, operands: Operands) -> Code:
     arrays, gemm = _gemm(name, call.gemm, f".multiply_one = {ONE_COLUMN[call.gemm.product]}")
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "batches": call.batches,
         "in_features": call.in_features,
         "out_features": call.out_features,
         "gemm": gemm,
     }
     parameters = struct_text("flota_nn_dsp_fully_connected_t", name, fields)
-    return Code((*arrays, parameters), _call("flota_nn_dsp_fully_connected_s8", name, operands))
-
-
-def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
-    """The statement that calls a kernel which takes scratch as its last argument."""
-    return (f"{function}(&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {operands.scratch});",)
+    return Code((*arrays, parameters), scratch_call_text("flota_nn_dsp_fully_connected_s8", name, operands))
 
 
 EMITTERS: dict[type, Emitter] = {

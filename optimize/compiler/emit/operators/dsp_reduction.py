@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from optimize.compiler import kernels_dsp_reduction as dsp
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text
-from optimize.compiler.emit.operators.dsp_elementwise import clamp_text
+from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, clamp_text
 from optimize.compiler.emit.operators.reduction import mean_struct, pool_struct
 
 

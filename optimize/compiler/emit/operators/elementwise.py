@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from optimize.compiler import kernels
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, struct_text
-from optimize.compiler.emit.text import braces, number_array
-from optimize.compiler.kernels import MAX_RANK
+from optimize.compiler.emit.operators.common import (
+    Code,
+    Emitter,
+    Fields,
+    Operands,
+    call_text,
+    elementwise_struct,
+    struct_text,
+)
+from optimize.compiler.emit.text import number_array
 
 
 def _elementwise(name: str, call: kernels.ElementwiseCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
-        "rank": len(call.extents),
-        "extent": braces(call.extents, MAX_RANK, 1),
-        "stride": "{" + ", ".join(braces(strides, MAX_RANK) for strides in call.strides) + "}",
-        "input_offset": braces(call.input_offsets),
-        "input_multiplier": braces(call.input_multipliers),
-        "input_shift": braces(call.input_shifts),
-        "multiplier": call.multiplier,
-        "shift": call.shift,
-        "output_offset": call.output_offset,
-        "min": call.clamp[0],
-        "max": call.clamp[1],
-    }
-    struct = struct_text("flota_nn_elementwise_t", name, fields)
-    return Code((struct,), call_text(f"flota_nn_{call.kind}_s8", name, operands))
+    return Code((elementwise_struct(name, call),), call_text(f"flota_nn_{call.kind}_s8", name, operands))
 
 
 def _softmax(name: str, call: kernels.SoftmaxCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "rows": call.rows,
         "depth": call.depth,
         "multiplier": call.multiplier,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from optimize.compiler import kernels_helium as helium
 from optimize.compiler.emit.operators.common import (
     Code,
     Emitter,
+    Fields,
     Operands,
     call_text,
-    image_text,
+    scratch_call_text,
     struct_text,
-    window_text,
+    window_fields,
 )
 from optimize.compiler.emit.operators.reduction import pool_struct
 from optimize.compiler.emit.text import braces, byte_array
@@ -43,30 +46,26 @@ def _gemm(name: str, gemm: helium.HeliumGemm) -> tuple[tuple[str, ...], str]:
 
 def _conv(name: str, call: helium.HeliumConvCall, operands: Operands) -> Code:
     arrays, gemm = _gemm(name, call.gemm)
-    fields: dict[str, str | int] = {
-        "input": image_text(call.input),
-        "output": image_text(call.output),
-        "window": window_text(call.window),
+    fields: Fields = {
+        **window_fields(call.input, call.output, call.window),
         "input_zero": call.input_zero,
         "gemm": gemm,
     }
     parameters = struct_text("flota_nn_helium_conv_t", name, fields)
-    return Code((*arrays, parameters), _call("flota_nn_helium_conv_s8", name, operands))
+    return Code((*arrays, parameters), _scratch_call("flota_nn_helium_conv_s8", name, operands))
 
 
 def _pointwise(name: str, call: helium.HeliumPointwiseCall, operands: Operands) -> Code:
     arrays, gemm = _gemm(name, call.gemm)
-    fields: dict[str, str | int] = {"pixels": call.pixels, "in_channels": call.in_channels, "gemm": gemm}
+    fields: Fields = {"pixels": call.pixels, "in_channels": call.in_channels, "gemm": gemm}
     parameters = struct_text("flota_nn_helium_pointwise_t", name, fields)
-    return Code((*arrays, parameters), _call("flota_nn_helium_pointwise_s8", name, operands))
+    return Code((*arrays, parameters), _scratch_call("flota_nn_helium_pointwise_s8", name, operands))
 
 
 def _depthwise(name: str, call: helium.HeliumDepthwiseCall, operands: Operands) -> Code:
     arrays, requantize = _requantize(name, call.requantize)
-    fields: dict[str, str | int] = {
-        "input": image_text(call.input),
-        "output": image_text(call.output),
-        "window": window_text(call.window),
+    fields: Fields = {
+        **window_fields(call.input, call.output, call.window),
         "rows": call.rows,
         "columns": call.columns,
         "input_zero": call.input_zero,
@@ -75,18 +74,18 @@ def _depthwise(name: str, call: helium.HeliumDepthwiseCall, operands: Operands) 
     }
     parameters = struct_text("flota_nn_helium_depthwise_t", name, fields)
     weights = byte_array(f"{name}_weights", call.weights)
-    return Code((weights, *arrays, parameters), _call("flota_nn_helium_depthwise_s8", name, operands))
+    return Code((weights, *arrays, parameters), _scratch_call("flota_nn_helium_depthwise_s8", name, operands))
 
 
 def _fully_connected(name: str, call: helium.HeliumFullyConnectedCall, operands: Operands) -> Code:
     arrays, gemm = _gemm(name, call.gemm)
-    fields: dict[str, str | int] = {"batches": call.batches, "in_features": call.in_features, "gemm": gemm}
+    fields: Fields = {"batches": call.batches, "in_features": call.in_features, "gemm": gemm}
     parameters = struct_text("flota_nn_helium_fully_connected_t", name, fields)
-    return Code((*arrays, parameters), _call("flota_nn_helium_fully_connected_s8", name, operands))
+    return Code((*arrays, parameters), _scratch_call("flota_nn_helium_fully_connected_s8", name, operands))
 
 
 def _elementwise(name: str, call: helium.HeliumElementwiseCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "count": call.extents[0],
         "input_offset": braces(call.input_offsets),
         "input_multiplier": braces(call.input_multipliers),
@@ -102,7 +101,7 @@ def _elementwise(name: str, call: helium.HeliumElementwiseCall, operands: Operan
 
 
 def _linear(name: str, call: helium.HeliumLinearCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "count": call.count,
         "factor": braces(call.factors),
         "bias": call.bias,
@@ -118,10 +117,8 @@ def _pool(name: str, call: helium.HeliumPoolCall, operands: Operands) -> Code:
     return Code((pool_struct(name, call),), call_text(f"flota_nn_helium_{call.kind}_pool_s8", name, operands))
 
 
-def _call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
-    """The statement that calls a kernel which takes scratch as its last argument."""
-    scratch = f"(int8_t *)({operands.scratch})"
-    return (f"{function}(&{name}_parameters, {operands.inputs[0]}, {operands.outputs[0]}, {scratch});",)
+def _scratch_call(function: str, name: str, operands: Operands) -> tuple[str, ...]:
+    return scratch_call_text(function, name, replace(operands, scratch=f"(int8_t *)({operands.scratch})"))
 
 
 EMITTERS: dict[type, Emitter] = {

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, struct_text
+from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, struct_text, walk_fields
 from optimize.compiler.emit.text import braces
-from optimize.compiler.kernels import MAX_RANK
 from optimize.compiler.kernels_linear import LinearCall
 
 
 def _linear(name: str, call: LinearCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
-        "rank": len(call.extents),
-        "extent": braces(call.extents, MAX_RANK, 1),
-        "stride": "{" + ", ".join(braces(strides, MAX_RANK) for strides in call.strides) + "}",
+    fields = walk_fields(call.extents, call.strides) | {
         "factor": braces(call.factors),
         "bias": call.bias,
         "shift": call.shift,

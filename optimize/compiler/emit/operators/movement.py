@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from optimize.compiler import kernels
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, struct_text
+from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, call_text, struct_text
 from optimize.compiler.emit.text import braces
 from optimize.compiler.kernels import MAX_RANK
 
 
 def _pad(name: str, call: kernels.PadCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "rank": len(call.extents),
         "extent": braces(call.extents, MAX_RANK, 1),
         "before": braces(call.before, MAX_RANK),
@@ -20,7 +20,7 @@ def _pad(name: str, call: kernels.PadCall, operands: Operands) -> Code:
 
 
 def _transpose(name: str, call: kernels.TransposeCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "rank": len(call.extents),
         "extent": braces(call.extents, MAX_RANK, 1),
         "stride": braces(call.strides, MAX_RANK),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, struct_text
+from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, struct_text
 from optimize.compiler.emit.text import braces, number_array
 from optimize.compiler.kernels import MAX_RANK
 from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
@@ -30,7 +30,7 @@ def _move(move: ByteMove) -> str:
 
 
 def _take(name: str, call: TakeCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "outer": call.shape[0],
         "input_rows": call.shape[1],
         "input_columns": call.shape[2],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, struct_text
+from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, call_text, struct_text
 from optimize.compiler.emit.text import braces, byte_array, number_array
 from optimize.compiler.kernels_recurrent import BatchMatMulCall, Factor, LstmCall, LstmGate, SvdfCall
 
@@ -18,7 +18,7 @@ def _svdf(name: str, call: SvdfCall, operands: Operands) -> Code:
     ]
     if call.bias is not None:
         arrays.append(number_array("int32_t", f"{name}_bias", call.bias))
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "batches": call.batches,
         "in_features": call.in_features,
         "filters": call.filters,
@@ -42,7 +42,7 @@ def _svdf(name: str, call: SvdfCall, operands: Operands) -> Code:
 
 def _lstm(name: str, call: LstmCall, operands: Operands) -> Code:
     arrays: list[str] = []
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "batches": call.batches,
         "steps": call.steps,
         "in_features": call.in_features,
@@ -89,7 +89,7 @@ def _factor(factor: Factor) -> str:
 
 
 def _batch_matmul(name: str, call: BatchMatMulCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "batch": braces(call.batch),
         "left_batch": braces(call.left_batch),
         "right_batch": braces(call.right_batch),

@@ -6,13 +6,13 @@ from optimize.compiler import kernels
 from optimize.compiler.emit.operators.common import (
     Code,
     Emitter,
+    Fields,
     Operands,
     call_text,
-    image_text,
+    reduction_fields,
     struct_text,
-    window_text,
+    window_fields,
 )
-from optimize.compiler.emit.text import braces
 
 
 def _pool(name: str, call: kernels.PoolCall, operands: Operands) -> Code:
@@ -21,10 +21,8 @@ def _pool(name: str, call: kernels.PoolCall, operands: Operands) -> Code:
 
 def pool_struct(name: str, call: kernels.PoolCall) -> str:
     """The parameters of a pooling kernel."""
-    fields: dict[str, str | int] = {
-        "input": image_text(call.input),
-        "output": image_text(call.output),
-        "window": window_text(call.window),
+    fields: Fields = {
+        **window_fields(call.input, call.output, call.window),
         "min": call.clamp[0],
         "max": call.clamp[1],
     }
@@ -37,12 +35,7 @@ def _mean(name: str, call: kernels.MeanCall, operands: Operands) -> Code:
 
 def mean_struct(name: str, call: kernels.MeanCall) -> str:
     """The parameters of a mean kernel."""
-    fields: dict[str, str | int] = {}
-    for prefix, axes in (("kept", call.kept), ("reduced", call.reduced)):
-        padded = ((1, 0),) * (3 - len(axes)) + axes
-        fields[f"{prefix}_extent"] = braces(extent for extent, _ in padded)
-        fields[f"{prefix}_stride"] = braces(stride for _, stride in padded)
-    fields |= {
+    fields = reduction_fields(call.kept, call.reduced) | {
         "sum_offset": call.sum_offset,
         "multiplier": call.multiplier,
         "shift": call.shift,

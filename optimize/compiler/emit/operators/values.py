@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from optimize.compiler.emit.operators.common import Code, Emitter, Operands, call_text, image_text, struct_text
-from optimize.compiler.emit.text import braces
-from optimize.compiler.kernels import MAX_RANK
+from optimize.compiler.emit.operators.common import (
+    Code,
+    Emitter,
+    Fields,
+    Operands,
+    call_text,
+    elementwise_struct,
+    image_text,
+    reduction_fields,
+    struct_text,
+)
 from optimize.compiler.kernels_image import ResizeBilinearCall
 from optimize.compiler.kernels_values import ArgCall, BroadcastCall, ExtremeCall, L2NormalizationCall
 
 
 def _broadcast(name: str, call: BroadcastCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
-        "rank": len(call.extents),
-        "extent": braces(call.extents, MAX_RANK, 1),
-        "stride": "{" + ", ".join(braces(strides, MAX_RANK) for strides in call.strides) + "}",
-        "input_offset": braces(call.input_offsets),
-        "input_multiplier": braces(call.input_multipliers),
-        "input_shift": braces(call.input_shifts),
-        "multiplier": call.multiplier,
-        "shift": call.shift,
-        "output_offset": call.output_offset,
-        "min": call.clamp[0],
-        "max": call.clamp[1],
-    }
-    struct = struct_text("flota_nn_elementwise_t", name, fields)
-    return Code((struct,), call_text(f"flota_nn_{call.kind}_s8", name, operands))
+    return Code((elementwise_struct(name, call),), call_text(f"flota_nn_{call.kind}_s8", name, operands))
 
 
 def _extreme(name: str, call: ExtremeCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {}
-    for prefix, axes in (("kept", call.kept), ("reduced", call.reduced)):
-        padded = ((1, 0),) * (3 - len(axes)) + axes
-        fields[f"{prefix}_extent"] = braces(extent for extent, _ in padded)
-        fields[f"{prefix}_stride"] = braces(stride for _, stride in padded)
+    fields = reduction_fields(call.kept, call.reduced)
     struct = struct_text("flota_nn_reduce_t", name, fields)
     return Code((struct,), call_text(f"flota_nn_reduce_{call.kind}_s8", name, operands))
 
@@ -48,7 +38,7 @@ def _l2_normalization(name: str, call: L2NormalizationCall, operands: Operands) 
 
 
 def _resize_bilinear(name: str, call: ResizeBilinearCall, operands: Operands) -> Code:
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "input": image_text(call.input),
         "output": image_text(call.output),
         "scale_y": call.scales[0],

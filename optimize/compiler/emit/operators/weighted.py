@@ -8,18 +8,18 @@ from optimize.compiler import kernels
 from optimize.compiler.emit.operators.common import (
     Code,
     Emitter,
+    Fields,
     Operands,
     call_text,
-    image_text,
     struct_text,
-    window_text,
+    window_fields,
 )
 from optimize.compiler.emit.text import byte_array, number_array
 from optimize.compiler.kernels import Requantize
 from optimize.compiler.kernels_image import TransposeConvCall
 
 
-def _weighted_constants(name: str, call: Any) -> tuple[list[str], dict[str, str | int]]:
+def _weighted_constants(name: str, call: Any) -> tuple[list[str], Fields]:
     """Arrays of a call with weights, and the struct fields every such call ends with."""
     q: Requantize = call.requantize
     arrays = [byte_array(f"{name}_weights", call.weights)]
@@ -31,7 +31,7 @@ def _weighted_constants(name: str, call: Any) -> tuple[list[str], dict[str, str 
         f"{{.multiplier = {name}_multiplier, .shift = {name}_shift, .channel_step = {int(len(q.shifts) > 1)}, "
         f".offset = {q.offset}, .min = {q.clamp[0]}, .max = {q.clamp[1]}}}"
     )
-    fields: dict[str, str | int] = {
+    fields: Fields = {
         "input_offset": call.input_offset,
         "requantize": requantize,
         "weights": f"{name}_weights",
@@ -42,10 +42,8 @@ def _weighted_constants(name: str, call: Any) -> tuple[list[str], dict[str, str 
 
 def _conv(name: str, call: kernels.ConvCall, operands: Operands) -> Code:
     arrays, fields = _weighted_constants(name, call)
-    head: dict[str, str | int] = {
-        "input": image_text(call.input),
-        "output": image_text(call.output),
-        "window": window_text(call.window),
+    head: Fields = {
+        **window_fields(call.input, call.output, call.window),
         "group_channels": call.group_channels,
     }
     struct = struct_text("flota_nn_conv_t", name, head | fields)
@@ -54,18 +52,14 @@ def _conv(name: str, call: kernels.ConvCall, operands: Operands) -> Code:
 
 def _depthwise(name: str, call: kernels.DepthwiseCall, operands: Operands) -> Code:
     arrays, fields = _weighted_constants(name, call)
-    head: dict[str, str | int] = {
-        "input": image_text(call.input),
-        "output": image_text(call.output),
-        "window": window_text(call.window),
-    }
+    head = window_fields(call.input, call.output, call.window)
     struct = struct_text("flota_nn_depthwise_t", name, head | fields)
     return Code((*arrays, struct), call_text("flota_nn_depthwise_s8", name, operands))
 
 
 def _fully_connected(name: str, call: kernels.FullyConnectedCall, operands: Operands) -> Code:
     arrays, fields = _weighted_constants(name, call)
-    head: dict[str, str | int] = {
+    head: Fields = {
         "batches": call.batches,
         "in_features": call.in_features,
         "out_features": call.out_features,
@@ -76,11 +70,7 @@ def _fully_connected(name: str, call: kernels.FullyConnectedCall, operands: Oper
 
 def _transpose_conv(name: str, call: TransposeConvCall, operands: Operands) -> Code:
     arrays, fields = _weighted_constants(name, call)
-    head: dict[str, str | int] = {
-        "input": image_text(call.input),
-        "output": image_text(call.output),
-        "window": window_text(call.window),
-    }
+    head = window_fields(call.input, call.output, call.window)
     struct = struct_text("flota_nn_depthwise_t", name, head | fields)
     return Code((*arrays, struct), call_text("flota_nn_transpose_conv_s8", name, operands))
 
