@@ -47,11 +47,14 @@ class _Folder:
         self.ops: dict[int, Op] = {}
         self.producer: dict[int, int] = {}
         self.uses = _uses(graph)
+        self.persistent = {tensor for state in graph.states for tensor in (state.before, state.after)}
 
     def add(self, number: int, op: Op) -> None:
-        """``op`` in its cheapest form."""
+        """``op`` in its cheapest form; one that has its number already gives it its place."""
         op = self.tabulated(op)
-        if not (isinstance(op.payload, LookupCall) and self.folded(op, op.payload)):
+        if isinstance(op.payload, LookupCall) and self.folded(op, op.payload):
+            self.ops.pop(number, None)
+        else:
             self.ops[number] = op
             self.producer.update(dict.fromkeys(op.outputs, number))
 
@@ -93,16 +96,28 @@ class _Folder:
         before = self.ops[number]
         merge = MERGES.get(type(before.payload))
         merged = merge(before.payload, call.table) if merge is not None and before.outputs == (owner,) else None
-        if merged is None:
+        if merged is None or not self.may_run(number, target):
             return False
-        del self.ops[number], self.producer[owner]
+        del self.producer[owner]
         self.add(number, replace(before, payload=merged, outputs=(target,)))
+        return True
+
+    def may_run(self, number: int, target: int) -> bool:
+        """Whether the operator of that number may write ``target``; brings it to its place.
+
+        It runs where it did, before anything that may overwrite what it reads. The next value of something persistent
+        must not be written before its place here, and so that operator must not read what persists.
+        """
+        if target not in self.persistent:
+            return True
+        if any(self.storage(tensor) in self.persistent for tensor in self.ops[number].inputs):
+            return False
+        self.ops[number] = self.ops.pop(number)
         return True
 
     def may_alias(self, owner: int, target: int) -> bool:
         """Whether ``target`` may be the bytes of ``owner``: not a constant's, nor a value's that persists."""
-        persistent = {tensor for state in self.graph.states for tensor in (state.before, state.after)}
-        return self.tensors[owner].data is None and not persistent & {owner, target}
+        return self.tensors[owner].data is None and not self.persistent & {owner, target}
 
     def alias(self, target: int, owner: int) -> None:
         for index, tensor in enumerate(self.tensors):

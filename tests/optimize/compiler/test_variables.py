@@ -87,6 +87,26 @@ def test_a_value_read_before_may_be_used_after_the_assignment(kernels: Kernels) 
     assert text.count("memcpy(") == 1  # the old value has to be put aside
 
 
+def test_an_activation_after_the_assignment_joins_what_read_the_value_before(kernels: Kernels) -> None:
+    m = Variables()
+    v = m.handle("v")
+    total = m.add(m.read(v), m.x)
+    m.assign(v, m.relu(m.x))
+    text = check(kernels, m.build(m.relu(total)))
+    assert "memcpy(" not in text  # the sum is clamped where it was made, before the assignment
+    assert text.count("flota_nn_lookup_s8(") == 1
+
+
+def test_what_computes_a_next_value_stays_behind_the_reads_of_the_one_before(kernels: Kernels) -> None:
+    m = Variables()
+    v, w = m.handle("v"), m.handle("w")
+    kept, total = m.read(w), m.add(m.read(v), m.x)
+    m.assign(v, m.relu(m.x))
+    result = m.add(kept, m.x)
+    m.assign(w, m.relu(total))
+    check(kernels, m.build(result))
+
+
 def test_a_variable_that_is_an_output(kernels: Kernels) -> None:
     m = Variables()
     v = m.handle("v")
