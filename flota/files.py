@@ -68,6 +68,14 @@ def sweep_leftovers(folder: Path) -> None:
             path.unlink()
 
 
+def shown_name(name: str) -> str:
+    """A file's or tensor's name as text that fits one line and any encoding of Unicode.
+
+    Control characters, line ends and the bytes of a name that is no UTF-8 become replacement characters.
+    """
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` durable (a rename is not, until its folder is synced)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -6,7 +6,9 @@ pays for TensorFlow and a device without the server's packages still has its own
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from flota import __version__
-from flota.errors import FlotaError, MissingExtra
+from flota.errors import FlotaError, MissingExtra, StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,9 @@ class _Entry:
     summary: str
     extra: str = ""
 
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Of standard output, or of a file that no one expected to fail."""
 
 COMMANDS: dict[str, _Entry] = {
     "demo": _Entry("Run the whole mission on this machine: train, bench, roll out, roll back.", "all"),
@@ -109,6 +114,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; errors of ours become two lines on standard error."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        where = f"{error.filename}: " if error.filename else "output: "
+        full = StorageError(f"{where}{error.strerror}", hint="make room, or write somewhere else")
+        render_error(full)
+        return full.exit_code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
         app(arguments, prog_name="flota")
     except FlotaError as error:
         render_error(error)
@@ -136,4 +155,9 @@ def render_error(error: FlotaError) -> None:
 
 def main() -> None:
     """Entry point of the ``flota`` script."""
-    sys.exit(run())
+    code = run()
+    try:
+        sys.stdout.flush()
+    except OSError:  # the interpreter flushes once more when it ends, and would complain of what has been said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from flota.errors import StorageError
 from flota.programs import find_program
 from hil.bare.build import EMPTY, BareProgram, Engine, build_bare
 from hil.bare.machines import BareMachine, find_machine
@@ -33,6 +34,7 @@ _EXITS = {
     15: "the processor faulted: a stack overflow, a bad address or an instruction it does not have",
 }
 _NO_PLUGINS = "counting needs a QEMU that is built with TCG plugins, as the distributions' are"
+_TEMPORARY = "make room in the folder for temporary files, or set TMPDIR to another one"
 _CLONE = re.compile(r"(\.(constprop|isra|part|cold|lto_priv)(\.\d+)?)+$")
 
 
@@ -134,17 +136,22 @@ def measure_bare(
         UsageError, UnknownBoard, MissingTool, CompileError: See :func:`hil.bare.build.build_bare`.
         BareFailed: The program failed, took too long, or answered something else than it must.
         CountsInvalid: The counts are not whole.
+        StorageError: The folder for temporary files is full or cannot be written.
     """
     machine = find_machine(board)
-    with tempfile.TemporaryDirectory(prefix="flota-bare-") as scratch:
-        build, work = Path(scratch) / "build", Path(scratch) / "work"
-        build.mkdir()
-        work.mkdir()
-        program = build_bare(engine, machine, build)
-        names = _bucket_names(program, buckets)
-        run = _Emulation(engine, program, machine, work, names, counted=counted, deadline_s=deadline_s)
-        answers, passages = run.inferences(inferences)
-    return _report(program, machine, names, answers, passages)
+    try:
+        with tempfile.TemporaryDirectory(prefix="flota-bare-") as scratch:
+            build, work = Path(scratch) / "build", Path(scratch) / "work"
+            build.mkdir()
+            work.mkdir()
+            program = build_bare(engine, machine, build)
+            names = _bucket_names(program, buckets)
+            run = _Emulation(engine, program, machine, work, names, counted=counted, deadline_s=deadline_s)
+            answers, passages = run.inferences(inferences)
+        return _report(program, machine, names, answers, passages)
+    except OSError as error:
+        where = error.filename or tempfile.gettempdir()
+        raise StorageError(f"{where}: {error.strerror or error}", hint=_TEMPORARY) from error
 
 
 def _report(

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from flota.bundle import TensorSignature
 from flota.errors import StorageError, UsageError
-from flota.files import sha256_hex
+from flota.files import sha256_hex, shown_name
 from flota.programs import find_program
 from flota.runtimes.tflm import TflmRuntime
 from flota.toolchain import build_firmware, link_image
@@ -166,7 +166,7 @@ def tflite_subject(path: Path, board: str, *, compile_model: CompileModel, seed:
             version=_BENCH_VERSION,
             target=find_board(board).targets[0],
             kind="tflite",
-            filename=path.name,
+            filename=shown_name(path.name),
             sha256=sha256_hex(data),
         ),
         images={"A": image.data},

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 from flota.boardlink.geometry import find_geometry
 from flota.bundle import TensorSignature
 from flota.errors import UsageError
-from flota.files import sha256_hex
+from flota.files import sha256_hex, shown_name
 from flota.programs import find_program
 from flota.runtimes.tflm import TflmRuntime
 from flota.toolchain import Compiler
@@ -261,13 +261,13 @@ def _step(step: StepFacts, cost: Cost, measured: BareReport) -> ProfileStep:
 def _memory(steps: Sequence[StepFacts], blocks: Sequence[MemoryFacts]) -> Iterator[MemoryRow]:
     """The blocks as they come, with labels that say which operator they belong to: tensors' names say little."""
     for block in sorted(blocks, key=lambda block: (block.first, block.offset)):
-        label = block.label
+        label = shown_name(block.label)
         if 0 <= block.first < len(steps):
             step = steps[block.first]
             what = "scratch of " if block.kind == "scratch" else ""
             label = f"{what}{step.position} {step.operator}"
         elif block.kind == "tensor":
-            label = f"input {block.label}"
+            label = f"input {label}"
         yield MemoryRow(
             label=label, kind=block.kind, offset=block.offset, bytes=block.bytes, first=block.first, last=block.last
         )

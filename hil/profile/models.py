@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flota import bundle as bundles
 from flota.errors import StorageError, UsageError
+from flota.files import shown_name
 from hil.bench.subjects import find_bundle
 
 _MODEL_FILE = "model.tflite"
@@ -39,7 +40,7 @@ def find_model(workspace: Path, name: str) -> ModelFile:
     """
     path = Path(name)
     if path.suffix == ".tflite":
-        return ModelFile(path.stem, path.name, _read(path))
+        return ModelFile(shown_name(path.stem), shown_name(path.name), _read(path))
     if path.suffix != ".flota":
         model, _, version = name.partition("@")
         path = find_bundle(workspace, model, _LITERT, version or None)
@@ -53,7 +54,7 @@ def _from_bundle(path: Path) -> ModelFile:
         path = _beside(path)
         bundle = bundles.read(path)
         data = bundle.files[_MODEL_FILE]
-    return ModelFile(f"{bundle.manifest.model} {bundle.manifest.version}", path.name, data)
+    return ModelFile(f"{bundle.manifest.model} {bundle.manifest.version}", shown_name(path.name), data)
 
 
 def _beside(path: Path) -> Path:

@@ -23,6 +23,8 @@ _LINES = 5
 _POINTS = 0.72  # a pixel of 1/100 inch, in points
 _COLOURS = {"tensor": ("#4c86d9", "#7aa7e6"), "scratch": ("#d9861b", "#e5a655"), "state": ("#0b8f69", "#3fae8d")}
 _INK, _FAINT = "#333333", "#cccccc"
+_DPI = 150
+_MOST_DOTS = 60_000  # of a side; matplotlib refuses 65,536 and more
 _SUFFIXES = (".svg", ".png")
 
 
@@ -173,7 +175,10 @@ def _png(drawing: Drawing) -> bytes:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise MissingExtra("a PNG picture needs matplotlib", hint="pip install matplotlib, or name an .svg") from error
-    figure = Figure(figsize=(drawing.width / 100, drawing.height / 100), dpi=150)
+    figure = Figure(
+        figsize=(drawing.width / 100, drawing.height / 100),
+        dpi=min(_DPI, _MOST_DOTS * 100 / max(drawing.width, drawing.height)),
+    )
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), frameon=False)
     axes.set_axis_off()
@@ -198,5 +203,13 @@ def _png_shape(axes: Any, shape: Box | Line | Label) -> None:
         side = {"start": "left", "end": "right"}.get(shape.anchor, "center")
         turn = {"rotation": -shape.turn, "rotation_mode": "anchor"}
         axes.text(
-            shape.x, shape.y, shape.text, fontsize=shape.size * _POINTS, ha=side, va="baseline", color=_INK, **turn
+            shape.x,
+            shape.y,
+            shape.text,
+            fontsize=shape.size * _POINTS,
+            ha=side,
+            va="baseline",
+            color=_INK,
+            **turn,
+            parse_math=False,
         )

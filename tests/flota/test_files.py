@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flota.errors import StorageError
-from flota.files import open_atomic, sha256_file, sha256_hex, sweep_leftovers, write_atomic
+from flota.files import open_atomic, sha256_file, sha256_hex, shown_name, sweep_leftovers, write_atomic
 
 
 def _names(folder: Path) -> list[str]:
@@ -134,3 +134,8 @@ def test_a_very_long_name(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         write_atomic(tmp_path / ("n" * 256), b"x")
     assert _names(tmp_path) == ["n" * 255]
+
+
+def test_a_name_is_shown_on_one_line() -> None:
+    assert shown_name("a b-ü") == "a b-ü"
+    assert shown_name("a\nb\x1b\udcff") == "a\ufffdb\ufffd\ufffd"

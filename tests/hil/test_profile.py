@@ -170,3 +170,18 @@ def test_the_same_picture_as_png(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError):
         check_picture_path(tmp_path / name)
+
+
+def test_a_picture_of_a_model_with_an_odd_name(tmp_path: Path) -> None:
+    """What would be mathematics to matplotlib is text."""
+    odd = ProfileReport(created_at="now", how="", tools={}, profiles=(profile(model="d$x^{$"),))
+    write_picture(tmp_path / "memory.png", odd)
+    assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_png_is_never_wider_than_matplotlib_draws(tmp_path: Path) -> None:
+    steps = tuple(step(number, "RELU", 10) for number in range(2_000))
+    wide = ProfileReport(created_at="now", how="", tools={}, profiles=(profile(steps),))
+    write_picture(tmp_path / "memory.png", wide)
+    width, _ = struct.unpack(">II", (tmp_path / "memory.png").read_bytes()[16:24])
+    assert 50_000 < width <= 60_000

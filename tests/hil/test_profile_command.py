@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from small_bundles import write_bundles
@@ -99,3 +100,11 @@ def test_a_bad_request_is_one_line(
     assert words in captured.err
     assert captured.err.count("error:") == 1
     assert not captured.out
+
+
+@pytest.mark.emulated
+def test_a_file_whose_name_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, picture = tmp_path / "bad\udcff\n.tflite", tmp_path / "memory.svg"
+    model.write_bytes(small_model())
+    assert profiled(capsys, str(model), "--picture", str(picture)).profiles[0].model == "bad\ufffd\ufffd"
+    ElementTree.parse(picture)

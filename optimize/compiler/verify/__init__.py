@@ -27,6 +27,9 @@ from optimize.compiler.verify.state import state_problem
 from optimize.errors import InvalidModel
 
 HINT = "the file is damaged or leaves shapes open; export the model again, with a fixed batch size of 1"
+CONSTANT_OUTPUT = (
+    "it is the same for every input: take it out of the model's outputs, and keep its values in the program"
+)
 
 
 def verify(graph: Graph) -> Graph:
@@ -77,7 +80,11 @@ def _verify_definitions(graph: Graph) -> None:
             _define(graph, defined, index, op.label)
     for index in graph.outputs:
         owner = graph.storage(index)
-        if owner not in defined or graph.tensors[owner].data is not None:
+        if graph.tensors[owner].data is not None:
+            raise InvalidModel(
+                f"graph output {index} ({graph.tensors[index].name}) is a constant", hint=CONSTANT_OUTPUT
+            )
+        if owner not in defined:
             raise InvalidModel(f"graph output {index} ({graph.tensors[index].name}) is never computed", hint=HINT)
     for kept in graph.states:
         problem = state_problem(graph, kept, defined)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +99,13 @@ def test_everything_in_a_help_text_is_explained(path: str, command: Any) -> None
     for parameter in command.params:
         assert parameter.help, f"flota {path}: {parameter.name} has no help"
         assert not parameter.secondary_opts, f"flota {path}: {parameter.secondary_opts} says nothing new"
+
+
+def test_a_full_output_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert cli.run(["--version"]) == 1
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+    assert "error: output: No space left on device (storage)" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flota.errors import UsageError
+from flota.errors import StorageError, UsageError
 from flota.toolchain import CompileError
 from hil.bare import Engine, Inference, SourceFile, measure_bare
 from hil.bare.build import EMPTY
@@ -178,3 +178,10 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     measure_bare(ADDER, [Inference(ZEROS)], counted=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_no_room_for_temporary_files_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(StorageError, match="gone") as error:
+        measure_bare(EMPTY, [Inference(b"")])
+    assert "TMPDIR" in error.value.hint

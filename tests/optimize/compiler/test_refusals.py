@@ -200,3 +200,13 @@ def test_code_the_c_compiler_refuses_is_reported_and_nothing_is_written(tmp_path
     with pytest.raises(CompilationFailed, match=r"gcc refused the model's code: .*error"):
         build_host_library(broken, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_constant_output_is_named() -> None:
+    builder = Builder()
+    x, y = builder.tensor((1, 4)), builder.tensor((1, 4))
+    builder.op("RELU", [x], y)
+    constant = builder.tensor((1, 4), data=np.arange(4, dtype=np.int8))
+    with pytest.raises(InvalidModel, match="is a constant") as refusal:
+        compile_tflite(builder.build([x], [y, constant]), name="constant")
+    assert "outputs" in refusal.value.hint
