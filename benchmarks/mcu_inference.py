@@ -48,7 +48,7 @@ from benchmarks.inference.rows import Measured, Row  # noqa: E402
 from benchmarks.inference.table import OURS, print_table  # noqa: E402
 from benchmarks.inference.tflm import Tflm  # noqa: E402
 from flota.errors import FlotaError  # noqa: E402
-from flota.files import write_atomic  # noqa: E402
+from flota.files import shown_name, write_atomic  # noqa: E402
 from hil.bare import MACHINES, find_machine  # noqa: E402
 
 CONTENDERS: tuple[Contender, ...] = (Flota(), Tflm(), *bakenn.contenders())
@@ -95,6 +95,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"unknown engine {unknown[0]!r}; there are {', '.join(NAMES)}")
     if options.inferences < 1:
         parser.error("at least one inference is needed")
+    if options.json is not None and options.json.is_dir():
+        parser.error(f"--json {options.json}: that is a folder")
     if options.json is not None and not options.json.absolute().parent.is_dir():
         parser.error(f"--json {options.json}: there is no folder {options.json.absolute().parent}")
     return options
@@ -133,9 +135,9 @@ def _argument_files(paths: Sequence[Path]) -> list[_File]:
 
 def _read(name: str, path: Path, hint: str = "") -> _File:
     try:
-        return _File(name, path.read_bytes())
+        return _File(shown_name(name), path.read_bytes())
     except OSError as error:
-        return _File(name, None, f"{path}: {error.strerror or error}{hint}")
+        return _File(shown_name(name), None, shown_name(f"{path}: {error.strerror or error}{hint}"))
 
 
 def _measure(file: _File, plan: Plan) -> Iterator[Measured]:

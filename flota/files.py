@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from flota.errors import StorageError
 
 _CHUNK_BYTES = 1 << 20
 _LEFTOVER = ".tmp"
+_DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -32,11 +34,16 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 def open_atomic(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A stream whose bytes replace ``path`` when the block ends, as :func:`write_atomic` does; for large files.
 
-    If the block raises, ``path`` keeps what it had and nothing is left behind.
+    If the block raises, ``path`` keeps what it had and nothing is left behind. A device or a pipe (``/dev/stdout``) is
+    written as it stands: replacing it would take it away from everyone.
 
     Raises:
         StorageError: As :func:`write_atomic`.
     """
+    if _is_device(path):
+        with _open_device(path) as stream:
+            yield stream
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:200]}.", suffix=_LEFTOVER)
@@ -56,6 +63,26 @@ def open_atomic(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
         if isinstance(error, OSError):
             raise _storage_error(path, error) from error
         raise
+
+
+def _is_device(path: Path) -> bool:
+    """Whether ``path`` names what must not be replaced, by itself or by a link that ends in a process's open file."""
+    if path.absolute().parent in _DEVICES:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # there is nothing; whether there may be is the writer's to find out
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+@contextlib.contextmanager
+def _open_device(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("ab") as stream:
+            yield stream
+    except OSError as error:
+        raise _storage_error(path, error) from error
 
 
 def sweep_leftovers(folder: Path) -> None:

@@ -92,6 +92,12 @@ def test_a_streaming_model_is_compared_over_its_stream(tmp_path: Path) -> None:
     assert row["identical"]
 
 
+def test_a_name_that_is_no_text_is_a_row(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.json"
+    mcu_inference.main([str(tmp_path / "bad\udcff.tflite"), "--engines", "flota", "--json", str(rows)])
+    assert [row["model"] for row in json.loads(rows.read_text())] == ["bad\ufffd"]
+
+
 def test_a_file_that_is_not_there_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "rows.json"
     assert mcu_inference.main([str(tmp_path / "no.tflite"), "--engines", "flota", "--json", str(out)]) == 1
@@ -106,6 +112,7 @@ def test_a_file_that_is_not_there_is_a_row(tmp_path: Path, capsys: pytest.Captur
         (["--engines", "flota,tvm"], "unknown engine 'tvm'"),
         (["--inferences", "0"], "at least one inference"),
         (["--json", "/no/such/folder/rows.json"], "there is no folder"),
+        (["--json", "/"], "that is a folder"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

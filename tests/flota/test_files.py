@@ -7,6 +7,8 @@ import os
 import resource
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,3 +141,29 @@ def test_a_very_long_name(tmp_path: Path) -> None:
 def test_a_name_is_shown_on_one_line() -> None:
     assert shown_name("a b-ü") == "a b-ü"
     assert shown_name("a\nb\x1b\udcff") == "a\ufffdb\ufffd\ufffd"
+
+
+def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomic(pipe, b"rows")
+        assert os.read(reader, 16) == b"rows"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_standard_output_by_its_name_stays_a_link(tmp_path: Path) -> None:
+    """Replacing what /dev/stdout leads to would lose the output; replacing the link would break the machine."""
+    script = "from pathlib import Path; from flota.files import write_atomic as w; w(Path('/dev/fd/1'), b'rows')"
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", script], stdout=out, check=True)
+    assert (tmp_path / "out").read_bytes() == b"rows"
+
+
+def test_a_full_device_is_a_storage_error() -> None:
+    with pytest.raises(StorageError, match="No space left on device"):
+        write_atomic(Path("/dev/full"), b"rows")
+    assert Path("/dev/full").is_char_device()
