@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from optimize.compiler import ir
-from optimize.compiler.fixed_point import float32, quantize_multiplier, round_half_away
+from optimize.compiler.fixed_point import INT32_MAX, float32, quantize_multiplier, round_half_away
 from optimize.compiler.geometry import contiguous_strides, conv_padding
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels import MAX_RANK, Image, Window
@@ -65,6 +68,19 @@ def clamp_of(op: Op, activation: ir.Activation, output: Tensor) -> tuple[int, in
     if activation == "RELU_N1_TO_1":
         low, high = max(low, stored(-1.0)), min(high, stored(1.0))
     return low, high
+
+
+def check_sums(op: Op, weights: np.ndarray[Any, Any], bias: tuple[int, ...] | None, zero_point: int) -> None:
+    """Prove that no sum leaves int32, so the kernels need no wider accumulator.
+
+    ``weights``: int8 [channels][taps]; ``zero_point`` is the input's.
+    """
+    reach = max(abs(-128 - zero_point), abs(127 - zero_point))
+    sums = np.abs(weights.astype(np.int64)).sum(axis=1) * reach
+    if bias is not None:
+        sums += np.abs(np.array(bias, np.int64))
+    if int(sums.max()) > INT32_MAX:
+        raise InvalidModel(f"{op.label}: a sum can leave 32 bits; its biases are out of range", hint=SCALE_HINT)
 
 
 def image_of(tensor: Tensor) -> Image:

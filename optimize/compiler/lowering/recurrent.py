@@ -11,10 +11,10 @@ from typing import cast
 
 import numpy as np
 
-from optimize.compiler.fixed_point import INT32_MAX, round_half_away
+from optimize.compiler.fixed_point import round_half_away
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels_recurrent import Factor, LstmCall, LstmGate, SvdfCall
-from optimize.compiler.lowering.common import SCALE_HINT, constant_of, factor_of, quant_of
+from optimize.compiler.lowering.common import SCALE_HINT, check_sums, constant_of, factor_of, quant_of
 from optimize.compiler.lowering.table import Lowering
 from optimize.compiler.recurrent import Lstm, Svdf
 from optimize.errors import InvalidModel, UnsupportedOperator
@@ -31,7 +31,7 @@ def _svdf(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> SvdfCall:
     (in_scale, in_zero), (feature_scale, _), (time_scale, _) = (quant_of(op, tensor) for tensor in inputs[:3])
     (state_scale, state_zero), (out_scale, out_zero) = quant_of(op, inputs[3]), quant_of(op, output)
     feature_weights = constant_of(op, inputs[1], "weights")
-    _check_sums(op, feature_weights, inputs[1].shape[0], in_zero, None)
+    check_sums(op, np.frombuffer(feature_weights, np.int8).reshape(inputs[1].shape[0], -1), None, in_zero)
     return SvdfCall(
         state_type="int16" if inputs[3].dtype == "int16" else "int8",
         batches=inputs[0].shape[0],
@@ -82,8 +82,8 @@ def _gate(op: Op, inputs: tuple[Tensor, ...], gate: int) -> LstmGate:
         if quant_of(op, tensor)[1] != 0:
             raise UnsupportedOperator(f"{op.label}: its weights have a zero point", hint="quantize them symmetrically")
     input_weights, recurrent_weights = constant_of(op, weights, "weights"), constant_of(op, recurrent, "weights")
-    _check_sums(op, input_weights, weights.shape[0], in_zero, bias)
-    _check_sums(op, recurrent_weights, recurrent.shape[0], hidden_zero, None)
+    check_sums(op, np.frombuffer(input_weights, np.int8).reshape(weights.shape[0], -1), bias, in_zero)
+    check_sums(op, np.frombuffer(recurrent_weights, np.int8).reshape(recurrent.shape[0], -1), None, hidden_zero)
     return LstmGate(
         input_factor=_gate_factor(op, in_scale, quant_of(op, weights)[0]),
         recurrent_factor=_gate_factor(op, hidden_scale, quant_of(op, recurrent)[0]),
@@ -107,16 +107,6 @@ def _cell_argument(op: Op, scale: float) -> Factor:
 
 def _integers(op: Op, tensor: Tensor) -> tuple[int, ...]:
     return tuple(int(value) for value in np.frombuffer(constant_of(op, tensor, "biases"), "<i4"))
-
-
-def _check_sums(op: Op, weights: bytes, rows: int, zero_point: int, bias: tuple[int, ...] | None) -> None:
-    """Prove that no product with a row of weights leaves int32."""
-    reach = max(abs(-128 - zero_point), abs(127 - zero_point))
-    sums = np.abs(np.frombuffer(weights, np.int8).reshape(rows, -1).astype(np.int64)).sum(axis=1) * reach
-    if bias is not None:
-        sums += np.abs(np.array(bias, np.int64))
-    if int(sums.max()) > INT32_MAX:
-        raise InvalidModel(f"{op.label}: a sum can leave 32 bits; its biases are out of range", hint=SCALE_HINT)
 
 
 LOWERINGS: dict[type, Lowering] = {Svdf: _svdf, Lstm: _lstm}

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from optimize.compiler import ir
-from optimize.compiler.fixed_point import INT32_MAX
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels import ConvCall, DepthwiseCall, FullyConnectedCall, Requantize
 from optimize.compiler.kernels_image import TransposeConvCall
 from optimize.compiler.lowering.common import (
     QUANT_HINT,
-    SCALE_HINT,
+    check_sums,
     clamp_of,
     constant_of,
     factor_of,
@@ -60,22 +57,12 @@ def _requantize(pairs: list[tuple[int, int]], offset: int, clamp: tuple[int, int
     return Requantize(tuple(multipliers), tuple(shifts), offset, clamp)
 
 
-def _check_sums(op: Op, weights: np.ndarray[Any, Any], bias: tuple[int, ...] | None, zero_point: int) -> None:
-    """Prove that no sum leaves int32, so the kernels need no wider accumulator. ``weights``: [channels][taps]."""
-    reach = max(abs(-128 - zero_point), abs(127 - zero_point))
-    sums = np.abs(weights.astype(np.int64)).sum(axis=1) * reach
-    if bias is not None:
-        sums += np.abs(np.array(bias, np.int64))
-    if int(sums.max()) > INT32_MAX:
-        raise InvalidModel(f"{op.label}: a sum can leave 32 bits; its biases are out of range", hint=SCALE_HINT)
-
-
 def _conv(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ConvCall:
     assert isinstance(op.payload, ir.Conv2D)
     weights, bias = _weights(op, inputs)
     _, zero_point = quant_of(op, inputs[0])
     filters, height, width, depth = inputs[1].shape
-    _check_sums(op, np.frombuffer(weights, np.int8).reshape(filters, -1), bias, zero_point)
+    check_sums(op, np.frombuffer(weights, np.int8).reshape(filters, -1), bias, zero_point)
     return ConvCall(
         input=image_of(inputs[0]),
         output=image_of(output),
@@ -93,7 +80,7 @@ def _depthwise(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> DepthwiseC
     weights, bias = _weights(op, inputs)
     _, zero_point = quant_of(op, inputs[0])
     _, height, width, channels = inputs[1].shape
-    _check_sums(op, np.frombuffer(weights, np.int8).reshape(-1, channels).T, bias, zero_point)
+    check_sums(op, np.frombuffer(weights, np.int8).reshape(-1, channels).T, bias, zero_point)
     return DepthwiseCall(
         input=image_of(inputs[0]),
         output=image_of(output),
@@ -109,7 +96,7 @@ def _fully_connected(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> Full
     weights, bias = _weights(op, inputs)
     in_scale, zero_point = quant_of(op, inputs[0])
     units, depth = inputs[1].shape
-    _check_sums(op, np.frombuffer(weights, np.int8).reshape(units, depth), bias, zero_point)
+    check_sums(op, np.frombuffer(weights, np.int8).reshape(units, depth), bias, zero_point)
     quant = inputs[1].quant
     assert quant is not None
     assert isinstance(op.payload, ir.FullyConnected)
@@ -136,7 +123,7 @@ def _transpose_conv(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> Trans
     weights, bias = _weights(op, inputs)
     _, zero_point = quant_of(op, inputs[0])
     filters, height, width, _ = inputs[1].shape
-    _check_sums(op, np.frombuffer(weights, np.int8).reshape(filters, -1), bias, zero_point)
+    check_sums(op, np.frombuffer(weights, np.int8).reshape(filters, -1), bias, zero_point)
     slides = ir.Pool("max", (height, width), op.payload.stride, op.payload.padding, "NONE")
     return TransposeConvCall(
         input=image_of(inputs[0]),

@@ -24,6 +24,10 @@ Weights = np.ndarray[Any, np.dtype[np.int8]]
 LEAST_GROUP_INPUTS = 8
 """Inputs of one output in a group, from which the packed product is faster than the portable kernel."""
 
+MAX_PARTS = 64
+"""Convolutions one may become: groups, or phases of a transposed one, of strides up to 8x8. Each is code and
+parameters; a small file may ask for thousands."""
+
 
 def choose_conv(call: ConvCall) -> Kernel | None:
     """The packed form of a convolution, as the simplest of the kernels that takes its shape."""
@@ -77,11 +81,11 @@ def _as_pointwise(call: ConvCall) -> Kernel:
 
 
 def _as_groups(call: ConvCall) -> Kernel | None:
-    """One convolution a group; None where a group has so few inputs that gathering them costs more than it saves."""
+    """One convolution a group; None where groups are many, or have so few inputs that gathering them costs too much."""
     depth, taps = call.group_channels, call.window.size[0] * call.window.size[1]
-    if depth * taps < LEAST_GROUP_INPUTS:
-        return None
     groups = call.input.channels // depth
+    if depth * taps < LEAST_GROUP_INPUTS or groups > MAX_PARTS:
+        return None
     filters = call.output.channels // groups
     row = call.output.width * call.output.channels
     whole = (call.output.channels, row, call.output.height * row)
@@ -121,13 +125,9 @@ def _as_panels(call: ConvCall) -> DspConvCall:
     )
 
 
-MAX_PHASES = 64
-"""Convolutions a transposed one may become: strides up to 8x8. Each is code; a stride of 4096 would make millions."""
-
-
 def choose_transpose_conv(call: TransposeConvCall) -> Kernel | None:
     """One convolution for each phase of the stride, where these are few."""
-    if call.window.stride[0] * call.window.stride[1] > MAX_PHASES:
+    if call.window.stride[0] * call.window.stride[1] > MAX_PARTS:
         return None
     shape = (call.output.channels, *call.window.size, call.input.channels)
     weights = np.frombuffer(call.weights, np.int8).reshape(shape)
