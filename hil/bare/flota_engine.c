@@ -4,6 +4,7 @@
 #include "bare.h"
 #include "bare_models.h"
 #include "flota/model.h"
+#include "slots.h"
 
 __attribute__((aligned(FLOTA_MODEL_ARENA_ALIGN))) static uint8_t arena[BARE_ARENA_BYTES];
 static const flota_model_t *model;
@@ -27,22 +28,14 @@ int32_t bare_setup(void)
     return model->reset == NULL ? 0 : model->reset(arena);
 }
 
-static bare_tensor_t tensor(const flota_tensor_slot_t *slots, uint32_t count, uint32_t index)
-{
-    if (index >= count) {
-        return (bare_tensor_t){0, 0};
-    }
-    return (bare_tensor_t){arena + slots[index].offset, slots[index].bytes};
-}
-
 bare_tensor_t bare_input(uint32_t index)
 {
-    return tensor(model->inputs, model->input_count, index);
+    return slot_tensor(arena, model->inputs, model->input_count, index);
 }
 
 bare_tensor_t bare_output(uint32_t index)
 {
-    return tensor(model->outputs, model->output_count, index);
+    return slot_tensor(arena, model->outputs, model->output_count, index);
 }
 
 int32_t bare_invoke(void)

@@ -4,6 +4,7 @@
 #include "bare.h"
 #include "bare_image.h"
 #include "flota/model.h"
+#include "slots.h"
 
 __attribute__((aligned(FLOTA_MODEL_ARENA_ALIGN))) static uint8_t arena[BARE_ARENA_BYTES];
 static const flota_model_t *const MODEL = (const flota_model_t *)BARE_MODEL_ADDRESS;
@@ -16,22 +17,14 @@ int32_t bare_setup(void)
     return MODEL->reset == NULL ? 0 : MODEL->reset(arena);
 }
 
-static bare_tensor_t tensor(const flota_tensor_slot_t *slots, uint32_t count, uint32_t index)
-{
-    if (index >= count) {
-        return (bare_tensor_t){0, 0};
-    }
-    return (bare_tensor_t){arena + slots[index].offset, slots[index].bytes};
-}
-
 bare_tensor_t bare_input(uint32_t index)
 {
-    return tensor(MODEL->inputs, MODEL->input_count, index);
+    return slot_tensor(arena, MODEL->inputs, MODEL->input_count, index);
 }
 
 bare_tensor_t bare_output(uint32_t index)
 {
-    return tensor(MODEL->outputs, MODEL->output_count, index);
+    return slot_tensor(arena, MODEL->outputs, MODEL->output_count, index);
 }
 
 int32_t bare_invoke(void)

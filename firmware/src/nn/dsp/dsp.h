@@ -313,7 +313,8 @@ static inline uint32_t dsp_qsub8(uint32_t a, uint32_t b)
 
 /* The finished value of a sum, before it is clamped to int8: the double rounding of TensorFlow Lite Micro.
  *
- * `multiplier` is in [2^30, 2^31), `shift` in 1..30 and |sum| < 2^30; `bias` is (1 << (shift - 1)) + (offset << shift).
+ * `multiplier` is in [2^30, 2^31), `shift` in 1..23 and |sum| < 2^30; `bias` is (1 << (shift - 1)) + (offset << shift)
+ * for an int8 `offset`, which leaves it and the product within 32 bits.
  */
 static inline int32_t dsp_requantize(int32_t sum, int32_t multiplier, int32_t shift, int32_t bias)
 {

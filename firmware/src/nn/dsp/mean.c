@@ -1,4 +1,5 @@
 #include "../fixed_point.h"
+#include "../mean.h"
 #include "column_sums.h"
 #include "flota/nn_dsp_reduction.h"
 
@@ -7,22 +8,6 @@ static int8_t finish(const flota_nn_mean_t *m, int32_t sum)
     const int32_t scaled = multiply_by_quantized(sum, m->multiplier, m->shift);
 
     return (int8_t)clamp(wrapping_add(scaled, m->output_offset), INT8_MIN, INT8_MAX);
-}
-
-static int32_t sum_of_one(const flota_nn_mean_t *m, const int8_t *input)
-{
-    int32_t sum = m->sum_offset;
-
-    for (int32_t i = 0; i < m->reduced_extent[0]; i++) {
-        for (int32_t j = 0; j < m->reduced_extent[1]; j++) {
-            const int8_t *row = input + i * m->reduced_stride[0] + j * m->reduced_stride[1];
-
-            for (int32_t k = 0; k < m->reduced_extent[2]; k++) {
-                sum += row[k * m->reduced_stride[2]];
-            }
-        }
-    }
-    return sum;
 }
 
 static void sums_of_four(const flota_nn_mean_t *m, const int8_t *input, column_sums_t *s)
@@ -56,7 +41,7 @@ void flota_nn_dsp_mean_s8(const flota_nn_mean_t *mean, const int8_t *input, int8
                 }
             }
             for (; k < count; k++) {
-                output[k] = finish(mean, sum_of_one(mean, row + k));
+                output[k] = finish(mean, mean_sum(mean, row + k));
             }
             output += count;
         }
