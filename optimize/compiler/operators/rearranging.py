@@ -59,9 +59,9 @@ def _block(context: Context, field: int) -> int:
     return block
 
 
-def _image(context: Context, operand: int = 0) -> tuple[int, int, int, int]:
-    """A shape of rank 4, or of rank 3 with a width of 1 put in."""
-    shape = context.inputs[operand].shape
+def _image(context: Context) -> tuple[int, int, int, int]:
+    """The shape of the input, which must have four axes."""
+    shape = context.inputs[0].shape
     if len(shape) != 4:
         raise context.unsupported(f"input {list(shape)} is not NHWC", "reshape to four axes first")
     return shape[0], shape[1], shape[2], shape[3]
@@ -257,14 +257,20 @@ def _check_positions(context: Context, *counts: int) -> None:
         raise context.unsupported(f"{max(counts)} positions on an axis, at most {MAX_POSITIONS}", "use smaller tensors")
 
 
-def _resize_nearest(context: Context) -> Take:
-    options, field = context.required(), schema.ResizeNearestNeighborOptions
-    batches, height, width, channels = _image(context)
+def _resized(context: Context) -> tuple[tuple[int, int, int, int], tuple[int, ...]]:
+    """(shape of the image, new height and width), with what both ways of resizing check."""
+    image = batches, height, width, channels = _image(context)
     size = context.constant(1, "the size")
     if len(size) != 2 or min(size) < 1:
         raise context.invalid(f"size {list(size)}")
     context.expect((batches, *size, channels))
     _check_positions(context, height, width, *size)
+    return image, size
+
+
+def _resize_nearest(context: Context) -> Take:
+    options, field = context.required(), schema.ResizeNearestNeighborOptions
+    (batches, height, width, channels), size = _resized(context)
     flags = options.flag(field.ALIGN_CORNERS), options.flag(field.HALF_PIXEL_CENTERS)
     rows, columns = (nearest_positions(old, new, *flags) for old, new in zip((height, width), size, strict=True))
     return Take((batches, height, width), channels, rows, columns)
@@ -285,12 +291,7 @@ def nearest_positions(old: int, new: int, align_corners: bool, half_pixel_center
 
 def _resize_bilinear(context: Context) -> ResizeBilinear:
     options, field = context.required(), schema.ResizeBilinearOptions
-    batches, height, width, channels = _image(context)
-    size = context.constant(1, "the size")
-    if len(size) != 2 or min(size) < 1:
-        raise context.invalid(f"size {list(size)}")
-    context.expect((batches, *size, channels))
-    _check_positions(context, height, width, *size)
+    _resized(context)
     flags = options.flag(field.ALIGN_CORNERS), options.flag(field.HALF_PIXEL_CENTERS)
     if all(flags):
         raise context.invalid("align_corners and half_pixel_centers exclude each other")
