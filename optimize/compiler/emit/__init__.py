@@ -136,7 +136,8 @@ def _operand(graph: Graph, offsets: dict[int, int], index: int, *, const: bool) 
     """C expression of a tensor's address."""
     owner = graph.storage(index)
     if graph.tensors[owner].data is not None:
-        return f"constant_{owner}"
+        cast = "(const float *)(const void *)" if graph.tensors[index].dtype == "float32" else ""
+        return f"{cast}constant_{owner}"
     c_type = C_TYPES[graph.tensors[index].dtype]
     qualifier = "const " if const else ""
     return f"({qualifier}{c_type} *)(arena + {offsets[owner]})"
@@ -146,13 +147,16 @@ C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "i
 
 
 def _constant_inputs(graph: Graph) -> list[str]:
-    """Definitions of constant tensors that operators read as ordinary inputs."""
-    owners = sorted({graph.storage(i) for op in graph.ops for i in op.inputs})
-    return [
-        f"/* {_tensor_text(graph, owner)} */\n" + byte_array(f"constant_{owner}", data)
-        for owner in owners
-        if (data := graph.tensors[owner].data) is not None
-    ]
+    """Definitions of constant tensors that operators read as ordinary inputs; floats lie where floats may."""
+    definitions = []
+    for owner in sorted({graph.storage(i) for op in graph.ops for i in op.inputs}):
+        data = graph.tensors[owner].data
+        if data is not None:
+            array = byte_array(f"constant_{owner}", data)
+            if graph.tensors[owner].dtype == "float32":
+                array = array.replace("] = {", "] __attribute__((aligned(4))) = {", 1)
+            definitions.append(f"/* {_tensor_text(graph, owner)} */\n{array}")
+    return definitions
 
 
 def _plan_row(graph: Graph, placement: Placement) -> PlanRow:

@@ -45,6 +45,15 @@ def padded_past_the_window() -> bytes:
     return b.build([x], [y])
 
 
+def quantized_constant() -> bytes:
+    """Floats that the file has as constants, and quantizes at run time."""
+    b = Builder()
+    x = b.tensor((1, 4), scale=0.5)
+    floats = b.tensor((1, 4), "float32", data=np.array([[1.0, 2.0, -3.0, 0.25]], np.float32))
+    constant = b.op("QUANTIZE", [floats], b.tensor((1, 4), scale=0.5))
+    return b.build([x], [b.op("ADD", [x, constant], b.tensor((1, 4), scale=1.0), options("AddOptions"))])
+
+
 def delayed() -> bytes:
     """What was assigned in the invocation before: a copy, for which no kernel of ours has to be linked."""
     b = Builder()
@@ -55,7 +64,7 @@ def delayed() -> bytes:
     return b.build([x], [before])
 
 
-@pytest.mark.parametrize("graph", [padded_below_and_right, padded_past_the_window, delayed])
+@pytest.mark.parametrize("graph", [padded_below_and_right, padded_past_the_window, quantized_constant, delayed])
 def test_it_gives_the_interpreters_bytes(kernels: Kernels, graph: Callable[[], bytes]) -> None:
     model = graph()
     compiled = [compile_tflite(model, name="found", core=core) for core in CORES]
