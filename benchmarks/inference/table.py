@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.inference.rows import FIGURES, Measured, Row
@@ -44,7 +45,7 @@ def _add_model(table: Table, model: str, rows: Sequence[Row], goals: Mapping[str
     ours = next((row for row in rows if row.engine == OURS and row.refused is None), None)
     for index, row in enumerate(rows):
         cells = [_cell(row, figure, ours) for figure in FIGURES]
-        table.add_row(model if index == 0 else "", row.engine, *cells, _verdict(row), end_section=False)
+        table.add_row(escape(model) if index == 0 else "", row.engine, *cells, _verdict(row), end_section=False)
     if ours is None:
         return
     ratios = [_ratio(best_peer(rows, figure), ours.figure(figure)) for figure in FIGURES]

@@ -9,6 +9,11 @@ from flota.errors import MissingExtra
 from flota.runtimes.base import RuntimeFailure
 from flota.runtimes.litert import split_case
 
+_FILES = 10
+"""The interpreter's own guess of an arena, in sizes of the model file: too few for small files with large tensors."""
+_LEAST_ARENA_BYTES = 16 * 1024 * 1024
+"""Address space; the system gives memory to what is used of it."""
+
 
 class TflmRuntime:
     """A ``.tflite`` model in the TFLM interpreter."""
@@ -27,9 +32,11 @@ class TflmRuntime:
 
     def _load(self) -> Any:
         try:
-            return self._runtime.Interpreter.from_bytes(self._model)
+            arena_bytes = max(_FILES * len(self._model), _LEAST_ARENA_BYTES)
+            return self._runtime.Interpreter.from_bytes(self._model, arena_size=arena_bytes)
         except (RuntimeError, ValueError) as error:
-            raise RuntimeFailure(f"TFLM cannot load the model: {error}") from error
+            hint = "it lacks an operator or a form of it; the lines above are its own"
+            raise RuntimeFailure(f"TFLM cannot load the model: {error}", hint=hint) from error
 
     def infer(self, inputs: bytes) -> bytes:
         """See :class:`flota.runtimes.base.Runtime`."""

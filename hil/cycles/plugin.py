@@ -96,8 +96,13 @@ class CyclesPlugin:
 
         Raises:
             FlotaError: As :func:`build_plugin`.
+            StorageError: A path has a comma, at which QEMU would split it.
         """
         library = build_plugin(interface=interface_version(qemu_version(program)))
+        for folder, variable in ((self._spec.parent, "TMPDIR"), (library.parent, "HOME")):
+            if "," in str(folder):
+                hint = f"set {variable} to another folder"
+                raise StorageError(f"{folder}: QEMU takes no plugin's file below a folder with a comma", hint=hint)
         return ("-plugin", f"{library},spec={self._spec},out={self._out}")
 
     def passages(self) -> tuple[Passage, ...]:

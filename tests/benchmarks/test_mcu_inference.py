@@ -241,6 +241,13 @@ def test_the_table_has_ratios_and_goals() -> None:
     assert "kws, bakenn+cmsis-nn: refused: no softmax" in text
 
 
+def test_a_name_of_markup_is_text() -> None:
+    out = io.StringIO()
+    row = Row("[/foo]", "flota", refused="no")
+    print_table([Measured(row)], {}, Console(file=out, width=170))
+    assert "[/foo]  flota" in out.getvalue()
+
+
 def test_the_resolver_is_read_from_its_header() -> None:
     header = """
   TfLiteStatus AddCustom(const char* name, const TFLMRegistration* registration) {

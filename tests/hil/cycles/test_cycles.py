@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from sequences import SEQUENCES, P, Sequence
 
+from flota.errors import StorageError
 from hil.bare import Engine, Inference, SourceFile, measure_bare
-from hil.cycles import Cost, build_plugin, parse_counts
+from hil.cycles import Cost, CyclesPlugin, Region, build_plugin, parse_counts
 from hil.cycles.plugin import interface_version
 from hil.errors import CountsInvalid
 
@@ -204,3 +205,11 @@ def test_counts_are_read() -> None:
 def test_counts_that_are_not_whole_are_refused(text: str) -> None:
     with pytest.raises(CountsInvalid):
         parse_counts(text, regions=2, buckets=2)
+
+
+def test_a_folder_that_qemu_would_split_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    with pytest.raises(StorageError, match="with a comma") as error:
+        CyclesPlugin(folder, [Region(0)]).arguments("qemu-system-arm")
+    assert "TMPDIR" in error.value.hint
