@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +20,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from flota.boardlink.geometry import find_geometry
 from flota.errors import FlotaError
 from hil.bench.api import BenchRequest, bench
 from hil.bench.render import number
 from hil.bench.report import LABELS, BenchReport
-from optimize.compiler import compile_tflite
+from optimize.compiler import CompiledModel, compile_tflite
 
+BOARD = "qemu-mps2-an386"
 REPOSITORY = Path(__file__).resolve().parent.parent
 ZOO = ("motion", "vowels", "digits")
 MLPERF_TINY = ("kws", "ad", "ic", "vww")
+TABLE_COLUMNS = 110
+"""What the table needs on a terminal."""
+
 COLUMNS = ("instructions", "cycles", "flash_model", "ram_static", "arena", "stack")
 
 
@@ -67,12 +73,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _measure(model: str, options: argparse.Namespace) -> Row:
     folder = Path(os.environ.get("FLOTA_MLPERF_TINY", REPOSITORY.parent / "shared" / "data" / "mlperf_tiny"))
     file = folder / f"{model}_int8.tflite" if model in MLPERF_TINY else None
-    request = BenchRequest(model, options.workspace, file=file, inferences=options.inferences, warmup=1)
+    request = BenchRequest(model, options.workspace, file=file, board=BOARD, inferences=options.inferences, warmup=1)
     print(f"{model} …", file=sys.stderr, flush=True)
     try:
-        return Row(model, bench(request, compile_model=lambda data, name: compile_tflite(data, name=name)))
+        return Row(model, bench(request, compile_model=_compile))
     except FlotaError as error:
         return Row(model, None, f"{error.message} ({error.hint})")
+
+
+def _compile(model: bytes, name: str) -> CompiledModel:
+    return compile_tflite(model, name=name, core=find_geometry(BOARD).compiler.core)
 
 
 def _as_json(row: Row) -> dict[str, object]:
@@ -93,7 +103,7 @@ def _print_table(rows: list[Row]) -> None:
         figures = [row.report.figures[column] for column in COLUMNS]
         outputs = f"{row.report.outputs.equal} of {row.report.outputs.checked}"
         table.add_row(row.model, *[number(figure.value, figure.unit) for figure in figures], outputs)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=max(TABLE_COLUMNS, shutil.get_terminal_size().columns))
     console.print(table)
     for row in rows:
         if row.report is None:
