@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bare_models import run_emulated
 from host_models import build_kernels, random_samples, reference, run_sanitized
 from tflite_builder import Builder, options
 
-from hil.bare import Inference, flota_engine, measure_bare
 from optimize.compiler import CompiledModel, compile_tflite
 from optimize.compiler.cores import CORTEX_M4
 
@@ -104,11 +104,6 @@ def test_under_the_sanitizers(compiled: list[CompiledModel], models: list[bytes]
 @pytest.mark.emulated
 def test_on_the_emulated_board(compiled: list[CompiledModel], models: list[bytes]) -> None:
     samples = samples_of(compiled)
-    inferences = [
-        Inference(b"".join(values.tobytes() for values in sample), index)
-        for index, rows in enumerate(samples)
-        for sample in rows
-    ]
-    runs = iter(measure_bare(flota_engine(compiled), inferences, counted=False).runs)
-    for name, model, rows in zip(CASES, models, samples, strict=True):
-        assert [next(runs).output for _ in rows] == [b"".join(row) for row in reference(model, rows)], name
+    outputs = run_emulated(compiled, samples)
+    for name, model, rows, actual in zip(CASES, models, samples, outputs, strict=True):
+        assert actual == reference(model, rows), name
