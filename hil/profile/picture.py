@@ -174,7 +174,7 @@ def _png(drawing: Drawing) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise MissingExtra("a PNG picture needs matplotlib", hint="pip install matplotlib, or name an .svg") from error
+        raise MissingExtra("a PNG needs matplotlib", hint="pip install 'flota[hil]', or name an .svg") from error
     figure = Figure(
         figsize=(drawing.width / 100, drawing.height / 100),
         dpi=min(_DPI, _MOST_DOTS * 100 / max(drawing.width, drawing.height)),

@@ -156,7 +156,6 @@ def test_the_picture_has_a_rectangle_for_each_block_at_its_place(tmp_path: Path)
 
 
 def test_the_same_picture_as_png(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     write_picture(tmp_path / "memory.png", report())
     data = (tmp_path / "memory.png").read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
