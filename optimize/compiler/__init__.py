@@ -25,7 +25,7 @@ __all__ = ["CORES", "CompiledModel", "MemoryBlock", "StepFacts", "TensorSpec", "
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """An input or output: real = scale * (stored - zero_point); float32 tensors have scale 1 and zero point 0."""
+    """An input or output: real = scale * (stored - zero_point); tensors without a scale have 1 and zero point 0."""
 
     name: str
     shape: tuple[int, ...]
@@ -90,7 +90,7 @@ def compile_tflite(model: bytes, *, name: str, core: str = PORTABLE.name) -> Com
 def _spec(graph: Graph, offsets: dict[int, int], index: int) -> TensorSpec:
     tensor = graph.tensors[index]
     scale, zero_point = 1.0, 0
-    if tensor.quant is not None and tensor.dtype in ("int8", "uint8", "int16"):
+    if tensor.quant is not None and tensor.dtype in ("int8", "uint8", "int16", "int32"):
         scale, zero_point = tensor.quant.scales[0], tensor.quant.zero_points[0]
     offset = offsets[graph.storage(index)]
     return TensorSpec(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, offset, tensor.bytes)

@@ -278,12 +278,17 @@ class Tabulated(SourcePayload):
 
 @dataclass(frozen=True, slots=True)
 class Quantize(SourcePayload):
-    """float32 to int8."""
+    """float32 to int8 or int16."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dequantize(SourcePayload):
-    """int8 to float32."""
+    """int8, uint8 or int16 to float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescale(SourcePayload):
+    """QUANTIZE between whole numbers of which at least one has more than 8 bits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,18 +347,21 @@ class ConcatCall(Kernel):
 
 @dataclass(frozen=True, slots=True)
 class SoftmaxCall(Kernel):
-    """Softmax of ``rows`` runs of ``depth`` values; inputs reach Q5.26 by the multiplier."""
+    """Softmax of ``rows`` runs of ``depth`` int8 values to ``target``; inputs reach Q5.26 by the multiplier."""
 
     SOURCE: ClassVar[str] = "src/nn/softmax.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/exponential.c",)
     rows: int
     depth: int
     multiplier: int
     left_shift: int
     diff_min: int
+    target: Literal["int8", "int16"] = "int8"
 
     def lead(self, operand: int) -> int | None:
-        """A value is last read right before it is written in its place."""
-        return 0
+        """A value is last read right before it is written in its place; int8_t loads may alias an int16_t."""
+        values = np.arange(self.rows * self.depth, dtype=np.int64)
+        return 0 if self.target == "int8" else element_lead(values, bytes_each=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,29 +384,35 @@ class LookupCall(Kernel):
 
 @dataclass(frozen=True, slots=True)
 class QuantizeCall(Kernel):
-    """float32 to int8."""
+    """float32 to int8 or int16."""
 
     SOURCE: ClassVar[str] = "src/nn/quantize.c"
     count: int
     scale: float
     zero_point: int
+    target: Literal["int8", "int16"] = "int8"
 
     def lead(self, operand: int) -> int | None:
-        """Every float is read, then its int8 is written; int8_t stores may alias floats."""
+        """Every float is read, then its int8 is written; int8_t stores may alias floats, int16_t stores may not."""
+        if self.target != "int8":
+            return None
         return element_lead(np.arange(self.count, dtype=np.int64) * 4)
 
 
 @dataclass(frozen=True, slots=True)
 class DequantizeCall(Kernel):
-    """int8 to float32."""
+    """int8, uint8 or int16 to float32."""
 
     SOURCE: ClassVar[str] = "src/nn/quantize.c"
     count: int
     scale: float
     zero_point: int
+    source: Literal["int8", "uint8", "int16"] = "int8"
 
     def lead(self, operand: int) -> int | None:
-        """Every int8 is read, then its float is written; int8_t loads may alias floats."""
+        """Every byte is read, then its float is written; loads of bytes may alias floats, those of int16_t may not."""
+        if self.source == "int16":
+            return None
         return element_lead(np.arange(self.count, dtype=np.int64), bytes_each=4)
 
 

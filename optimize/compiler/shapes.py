@@ -108,6 +108,7 @@ SHAPES: dict[type, Callable[[Any, Operands], Shape]] = {
     ir.Pool: _windowed,
     ir.Quantize: _same,
     ir.Reduce: _reduced,
+    ir.Rescale: _same,
     ir.Softmax: _same,
     ir.Transpose: _transpose,
     ir.Unary: _same,

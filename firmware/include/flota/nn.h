@@ -156,8 +156,8 @@ void flota_nn_transpose_s8(const flota_nn_transpose_t *transpose, const int8_t *
  * moved as memmove does. */
 void flota_nn_concat(int32_t rows, int32_t row_bytes, int32_t output_stride, const int8_t *input, int8_t *output);
 
-/* Output scale 1/256, zero point -128; at most 4096 classes. A row is read twice, then its values are replaced one by
- * one. */
+/* Output scale 1/256, zero point -128 (s16: 1/65536, -32768); at most 4096 classes. A row is read twice, then its values
+ * are replaced one by one. */
 typedef struct {
     int32_t rows, depth;
     int32_t multiplier, left_shift; /* input steps to Q5.26, beta included */
@@ -165,13 +165,34 @@ typedef struct {
 } flota_nn_softmax_t;
 
 void flota_nn_softmax_s8(const flota_nn_softmax_t *softmax, const int8_t *input, int8_t *output);
+void flota_nn_softmax_s8_s16(const flota_nn_softmax_t *softmax, const int8_t *input, int16_t *output);
 
 /* output[i] = table[input[i] + 128], the table having 256 entries. */
 void flota_nn_lookup_s8(int32_t count, const int8_t *table, const int8_t *input, int8_t *output);
 
-/* float32 to int8, halves away from zero, saturating; NaN becomes the zero point. */
+/* float32 to whole numbers, halves away from zero, saturating; NaN becomes the zero point. */
 void flota_nn_quantize_f32_s8(int32_t count, float scale, int32_t zero_point, const float *input, int8_t *output);
+void flota_nn_quantize_f32_s16(int32_t count, float scale, int32_t zero_point, const float *input, int16_t *output);
 void flota_nn_dequantize_s8_f32(int32_t count, float scale, int32_t zero_point, const int8_t *input, float *output);
+void flota_nn_dequantize_u8_f32(int32_t count, float scale, int32_t zero_point, const uint8_t *input, float *output);
+void flota_nn_dequantize_s16_f32(int32_t count, float scale, int32_t zero_point, const int16_t *input, float *output);
+
+/* Whole numbers to those of another type: (x + input_offset) * multiplier * 2^(shift - 31), rounded, plus output_offset,
+ * saturated. Where the types have 16 and 32 bits, input and output share no byte. */
+typedef struct {
+    int32_t count;
+    int32_t input_offset;
+    int32_t multiplier, shift;
+    int32_t output_offset;
+} flota_nn_rescale_t;
+
+void flota_nn_rescale_s8_s16(const flota_nn_rescale_t *op, const int8_t *input, int16_t *output);
+void flota_nn_rescale_s8_s32(const flota_nn_rescale_t *op, const int8_t *input, int32_t *output);
+void flota_nn_rescale_s16_s8(const flota_nn_rescale_t *op, const int16_t *input, int8_t *output);
+void flota_nn_rescale_s16_s16(const flota_nn_rescale_t *op, const int16_t *input, int16_t *output);
+void flota_nn_rescale_s16_s32(const flota_nn_rescale_t *op, const int16_t *input, int32_t *output);
+void flota_nn_rescale_s32_s8(const flota_nn_rescale_t *op, const int32_t *input, int8_t *output);
+void flota_nn_rescale_s32_s16(const flota_nn_rescale_t *op, const int32_t *input, int16_t *output);
 
 /* Copies `run` bytes for every index over `extent`; strides and offsets count bytes. An input stride may be 0 (repeat)
  * or negative (reverse). */

@@ -134,26 +134,27 @@ def short(name: str) -> str:
 
 def _operand(graph: Graph, offsets: dict[int, int], index: int, *, const: bool) -> str:
     """C expression of a tensor's address."""
-    owner = graph.storage(index)
+    owner, c_type = graph.storage(index), C_TYPES[graph.tensors[index].dtype]
     if graph.tensors[owner].data is not None:
-        cast = "(const float *)(const void *)" if graph.tensors[index].dtype == "float32" else ""
+        cast = f"(const {c_type} *)(const void *)" if c_type in WIDE else ""
         return f"{cast}constant_{owner}"
-    c_type = C_TYPES[graph.tensors[index].dtype]
     qualifier = "const " if const else ""
     return f"({qualifier}{c_type} *)(arena + {offsets[owner]})"
 
 
 C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float"}
+WIDE = ("int16_t", "int32_t", "float")
+"""Types that need an alignment; constants are arrays of bytes."""
 
 
 def _constant_inputs(graph: Graph) -> list[str]:
-    """Definitions of constant tensors that operators read as ordinary inputs; floats lie where floats may."""
+    """Definitions of constant tensors that operators read as ordinary inputs; words and floats lie where such may."""
     definitions = []
     for owner in sorted({graph.storage(i) for op in graph.ops for i in op.inputs}):
         data = graph.tensors[owner].data
         if data is not None:
             array = byte_array(f"constant_{owner}", data)
-            if graph.tensors[owner].dtype == "float32":
+            if C_TYPES[graph.tensors[owner].dtype] in WIDE:
                 array = array.replace("] = {", "] __attribute__((aligned(4))) = {", 1)
             definitions.append(f"/* {_tensor_text(graph, owner)} */\n{array}")
     return definitions

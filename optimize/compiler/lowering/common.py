@@ -112,12 +112,12 @@ def require_same_quant(op: Op, tensor: Tensor, output: Tensor, tolerance: float 
         )
 
 
-def require_output(op: Op, output: Tensor, scale: float, zero_point: int) -> None:
+def require_output(op: Op, output: Tensor, scale: float, zero_point: int, tolerance: float = 0.0) -> None:
     """Refuse an output that is not quantized the one way the operator allows."""
-    if quant_of(op, output) != (scale, zero_point):
+    out_scale, out_zero = quant_of(op, output)
+    if out_zero != zero_point or abs(out_scale - scale) > tolerance:
         raise UnsupportedOperator(
-            f"{op.label}: output scale {quant_of(op, output)[0]:g}, zero point {quant_of(op, output)[1]}; "
-            f"it must be {scale:g}, {zero_point}",
+            f"{op.label}: output scale {out_scale:g}, zero point {out_zero}; it must be {scale:g}, {zero_point}",
             hint="the interpreter refuses this too; convert the model again with a current converter",
         )
 

@@ -1,12 +1,15 @@
-"""Lowering of the operators on two inputs, of softmax, and of the changes between float32 and int8."""
+"""Lowering of the operators on two inputs, of softmax, and of the changes of type."""
 
 from __future__ import annotations
+
+from typing import Literal, cast
 
 from optimize.compiler import ir
 from optimize.compiler.fixed_point import float32, softmax_scaling
 from optimize.compiler.geometry import merge_axes
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels import DequantizeCall, ElementwiseCall, QuantizeCall, SoftmaxCall
+from optimize.compiler.kernels_types import RescaleCall
 from optimize.compiler.kernels_values import BroadcastCall
 from optimize.compiler.lowering.broadcast import broadcast_call
 from optimize.compiler.lowering.common import (
@@ -64,7 +67,10 @@ def _sum_factors(left: float, right: float, out: float, *, in_float: bool) -> tu
 def _softmax(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> SoftmaxCall:
     assert isinstance(op.payload, ir.Softmax)
     scale, _ = quant_of(op, inputs[0])
-    require_output(op, output, 1.0 / 256, -128)
+    if output.dtype == "int16":
+        require_output(op, output, 1.0 / 65536, -32768, tolerance=0.001 / 65536)
+    else:
+        require_output(op, output, 1.0 / 256, -128)
     if op.payload.beta * scale * (1 << 26) <= 1.0:
         raise InvalidModel(f"{op.label}: beta * scale = {op.payload.beta * scale:g} is too small", hint=SCALE_HINT)
     multiplier, left_shift, diff_min = softmax_scaling(op.payload.beta, scale)
@@ -73,15 +79,24 @@ def _softmax(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> SoftmaxCall:
         raise UnsupportedOperator(
             f"{op.label}: {depth} classes, at most 4096", hint="the sum of exponents would overflow"
         )
-    return SoftmaxCall(output.elements // depth, depth, multiplier, left_shift, diff_min)
+    target: Literal["int8", "int16"] = "int16" if output.dtype == "int16" else "int8"
+    return SoftmaxCall(output.elements // depth, depth, multiplier, left_shift, diff_min, target)
 
 
 def _quantize(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> QuantizeCall:
-    return QuantizeCall(output.elements, *quant_of(op, output))
+    target: Literal["int8", "int16"] = "int16" if output.dtype == "int16" else "int8"
+    return QuantizeCall(output.elements, *quant_of(op, output), target)
 
 
 def _dequantize(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> DequantizeCall:
-    return DequantizeCall(output.elements, *quant_of(op, inputs[0]))
+    source = cast('Literal["int8", "uint8", "int16"]', inputs[0].dtype)
+    return DequantizeCall(output.elements, *quant_of(op, inputs[0]), source)
+
+
+def _rescale(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> RescaleCall:
+    (in_scale, in_zero), (out_scale, out_zero) = quant_of(op, inputs[0]), quant_of(op, output)
+    factor = factor_of(op, in_scale / out_scale)
+    return RescaleCall(output.elements, inputs[0].dtype, output.dtype, -in_zero, *factor, out_zero)
 
 
 LOWERINGS: dict[type, Lowering] = {
@@ -89,4 +104,5 @@ LOWERINGS: dict[type, Lowering] = {
     ir.Softmax: _softmax,
     ir.Quantize: _quantize,
     ir.Dequantize: _dequantize,
+    ir.Rescale: _rescale,
 }

@@ -7,7 +7,7 @@ from typing import Literal
 
 from optimize.compiler import schema
 from optimize.compiler.flatbuffer import TRUNCATED_HINT
-from optimize.compiler.ir import Binary, Dequantize, FloatFunction, Opaque, Quantize, Softmax, Unary
+from optimize.compiler.ir import Binary, Dequantize, FloatFunction, Opaque, Quantize, Rescale, Softmax, Unary
 from optimize.compiler.operators.context import ONE, TWO, Context, Rule, read_activation
 from optimize.errors import InvalidModel
 
@@ -32,18 +32,24 @@ def _softmax(context: Context) -> Softmax:
     return Softmax(beta)
 
 
-def _quantize(context: Context) -> Quantize | Unary | Opaque:
+RESCALED = {"int8": ("int16", "int32"), "int16": ("int8", "int16", "int32"), "int32": ("int8", "int16")}
+"""Which whole numbers QUANTIZE turns into which by a factor; among 8-bit ones a table does it."""
+
+
+def _quantize(context: Context) -> Quantize | Unary | Rescale | Opaque:
     source, target = context.inputs[0].dtype, context.outputs[0].dtype
-    if (source, target) == ("float32", "int8"):
+    if (source, target) in (("float32", "int8"), ("float32", "int16")):
         return Quantize()
     if (source, target) in (("int8", "int8"), ("int8", "uint8"), ("uint8", "int8")):
         return Unary("requantize")
-    return Opaque(f"it turns {source} into {target}", "export the model with int8 or float32 inputs and outputs")
+    if target in RESCALED.get(source, ()):
+        return Rescale()
+    return Opaque(f"it turns {source} into {target}", "export the model with int8, int16 or float32 inputs and outputs")
 
 
 def _dequantize(context: Context) -> Dequantize | Opaque:
     source, target = context.inputs[0].dtype, context.outputs[0].dtype
-    if (source, target) == ("int8", "float32"):
+    if source in ("int8", "uint8", "int16") and target == "float32":
         return Dequantize()
     return Opaque(f"it turns {source} into {target}", "quantize the model to full int8")
 

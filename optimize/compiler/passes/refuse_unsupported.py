@@ -17,7 +17,9 @@ from optimize.compiler.ir import (
     Payload,
     Quantize,
     Rearrange,
+    Rescale,
     Reshape,
+    Softmax,
     Take,
     TransposeConv,
     Unary,
@@ -30,7 +32,7 @@ QUANTIZE_HINT = "convert the model with full int8 quantization (inference_input_
 
 FLOAT_HINT = "keep it in float between DEQUANTIZE and QUANTIZE: convert with TFLITE_BUILTINS allowed beside int8"
 
-MOVABLE = ("int8", "float32", "int32")
+MOVABLE = ("int8", "uint8", "int16", "int32", "float32")
 """Types of operators that look at no value."""
 
 
@@ -65,9 +67,13 @@ def _check_types(graph: Graph, op: Op) -> None:
 def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """(types of each input, the last standing for all that follow; types of the outputs)."""
     if isinstance(payload, Quantize):
-        return (("float32",),), ("int8",)
+        return (("float32",),), ("int8", "int16")
     if isinstance(payload, Dequantize):
-        return (("int8",),), ("float32",)
+        return (("int8", "uint8", "int16"),), ("float32",)
+    if isinstance(payload, Rescale):
+        return (("int8", "int16", "int32"),), ("int8", "int16", "int32")
+    if isinstance(payload, Softmax):
+        return (("int8",),), ("int8", "int16")
     if isinstance(payload, Reshape | Rearrange | Take | Copy):
         return (MOVABLE,), MOVABLE
     if payload == Unary("requantize"):

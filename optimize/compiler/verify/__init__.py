@@ -32,6 +32,15 @@ CONSTANT_OUTPUT = (
 )
 
 
+LIMITS: dict[str, tuple[int, int]] = {
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (-(2**31) + 1, 2**31 - 1),
+}
+"""Smallest and largest zero point of a type; kernels add what is subtracted, so that has to have a negative."""
+
+
 def verify(graph: Graph) -> Graph:
     """Return ``graph`` unchanged, or raise ``InvalidModel`` naming the operator or tensor that is wrong."""
     _verify_tensors(graph)
@@ -55,9 +64,10 @@ def _verify_tensors(graph: Graph) -> None:
         label = f"tensor {index} ({tensor.name})"
         if tensor.data is not None and tensor.bytes not in (0, len(tensor.data)):
             raise InvalidModel(f"{label}: {len(tensor.data)} bytes of data for {tensor.bytes} bytes", hint=HINT)
-        zero_points = tensor.quant.zero_points if tensor.dtype == "int8" and tensor.quant is not None else ()
-        if not all(-128 <= zero_point <= 127 for zero_point in zero_points):
-            raise InvalidModel(f"{label}: a zero point is not an int8", hint=HINT)
+        zero_points = tensor.quant.zero_points if tensor.dtype in LIMITS and tensor.quant is not None else ()
+        low, high = LIMITS.get(tensor.dtype, (0, 0))
+        if not all(low <= zero_point <= high for zero_point in zero_points):
+            raise InvalidModel(f"{label}: a zero point is not an {tensor.dtype}", hint=HINT)
         if tensor.alias_of is not None and graph.tensors[tensor.alias_of].alias_of is not None:
             raise InvalidModel(f"{label}: alias of an alias", hint=HINT)
         if tensor.alias_of is not None and graph.tensors[tensor.alias_of].bytes != tensor.bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from optimize.compiler import kernels
+from optimize.compiler.kernels_types import BYTES, RescaleCall
 from optimize.compiler.verify.common import Operands, Rule, sizes
 
 
@@ -56,7 +57,7 @@ def _concat(payload: kernels.ConcatCall, inputs: Operands, outputs: Operands) ->
 
 def _softmax(payload: kernels.SoftmaxCall, inputs: Operands, outputs: Operands) -> str:
     elements = payload.rows * payload.depth
-    return sizes((inputs[0].bytes, elements), (outputs[0].bytes, elements))
+    return sizes((inputs[0].bytes, elements), (outputs[0].bytes, elements * BYTES[payload.target]))
 
 
 def _lookup(payload: kernels.LookupCall, inputs: Operands, outputs: Operands) -> str:
@@ -64,11 +65,18 @@ def _lookup(payload: kernels.LookupCall, inputs: Operands, outputs: Operands) ->
 
 
 def _quantize(payload: kernels.QuantizeCall, inputs: Operands, outputs: Operands) -> str:
-    return sizes((inputs[0].bytes, 4 * payload.count), (outputs[0].bytes, payload.count))
+    return sizes((inputs[0].bytes, 4 * payload.count), (outputs[0].bytes, BYTES[payload.target] * payload.count))
 
 
 def _dequantize(payload: kernels.DequantizeCall, inputs: Operands, outputs: Operands) -> str:
-    return sizes((inputs[0].bytes, payload.count), (outputs[0].bytes, 4 * payload.count))
+    return sizes((inputs[0].bytes, BYTES[payload.source] * payload.count), (outputs[0].bytes, 4 * payload.count))
+
+
+def _rescale(payload: RescaleCall, inputs: Operands, outputs: Operands) -> str:
+    return sizes(
+        (inputs[0].bytes, BYTES[payload.source] * payload.count),
+        (outputs[0].bytes, BYTES[payload.target] * payload.count),
+    )
 
 
 RULES: dict[type, Rule] = {
@@ -85,4 +93,5 @@ RULES: dict[type, Rule] = {
     kernels.LookupCall: _lookup,
     kernels.QuantizeCall: _quantize,
     kernels.DequantizeCall: _dequantize,
+    RescaleCall: _rescale,
 }

@@ -171,6 +171,7 @@ RULES: dict[type, Rule] = {
     ir.Tabulated: same_elements,
     ir.Quantize: same_elements,
     ir.Dequantize: same_elements,
+    ir.Rescale: same_elements,
     ir.Known: _known,
     ir.Cast: same_elements,
     ir.Opaque: _anything,

@@ -71,6 +71,16 @@ def reference(model: bytes, samples: Samples) -> Outputs:
     return results
 
 
+LIMITS = {
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (-(2**24), 2**24),
+    "bool": (0, 1),
+}
+"""Smallest and largest input of a type; a larger int32 leaves its range where the interpreter scales it up."""
+
+
 def random_samples(compiled: CompiledModel, count: int, seed: int) -> Samples:
     """Random inputs; the first ones are the extremes."""
     rng = np.random.default_rng(seed)
@@ -78,12 +88,13 @@ def random_samples(compiled: CompiledModel, count: int, seed: int) -> Samples:
     for index in range(count):
         sample: list[Array] = []
         for spec in compiled.inputs:
-            if spec.dtype == "float32":
+            limits = LIMITS.get(spec.dtype)
+            if limits is None:
                 sample.append(rng.normal(0, 3, spec.shape).astype(np.float32))
             elif index < 2:
-                sample.append(np.full(spec.shape, (-128, 127)[index], np.int8))
+                sample.append(np.full(spec.shape, limits[index], spec.dtype))
             else:
-                sample.append(rng.integers(-128, 128, spec.shape).astype(np.int8))
+                sample.append(rng.integers(*limits, spec.shape, endpoint=True).astype(spec.dtype))
         samples.append(sample)
     return samples
 

@@ -15,6 +15,7 @@ from graph_moves import ANY_MOVES, IMAGE_MOVES, resize_bilinear
 from graph_recurrent import ANY_RECURRENT
 from graph_steps import ANY_STEPS, IMAGE_STEPS, Step, image
 from graph_streams import ANY_STREAMS
+from graph_types import ANY_TYPES
 from hypothesis import strategies as st
 
 from optimize.compiler.operators import RULES
@@ -25,7 +26,7 @@ def _known(steps: Iterable[tuple[str, Step]]) -> tuple[Step, ...]:
     return tuple(step for name, step in steps if name in RULES)
 
 
-ANY = ANY_STEPS + ANY_STREAMS + ANY_RECURRENT + _known((*ANY_MOVES, *ANY_FUNCTIONS))
+ANY = ANY_STEPS + ANY_STREAMS + ANY_RECURRENT + _known((*ANY_MOVES, *ANY_FUNCTIONS, *ANY_TYPES))
 IMAGE = IMAGE_STEPS * 2 + _known((*IMAGE_MOVES, *IMAGE_FUNCTIONS, ("RESIZE_BILINEAR", resize_bilinear))) + ANY
 MAX_ELEMENTS = 6_000
 """A graph stops growing at a tensor larger than this."""

@@ -33,11 +33,13 @@ from optimize.compiler.kernels import (
     PoolCall,
     QuantizeCall,
     Requantize,
+    SoftmaxCall,
     TransposeCall,
     Window,
 )
 from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
 from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
+from optimize.compiler.kernels_types import BYTES, RescaleCall
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.leads import streaming_lead
 from optimize.compiler.passes import run_passes
@@ -306,6 +308,13 @@ def test_one_value_at_a_time(count: int) -> None:
 
     check(elements(4, 1), QuantizeCall(count, 1.0, 0).lead(0), 4 * count, count)
     check(elements(1, 4), DequantizeCall(count, 1.0, 0).lead(0), count, 4 * count)
+    check(elements(1, 2), SoftmaxCall(1, count, 1, 0, 0, "int16").lead(0), count, 2 * count)
+    for source, target in (("int8", "int16"), ("int8", "int32"), ("int16", "int8"), ("int16", "int16")):
+        call = RescaleCall(count, source, target, 0, 1, 0, 0)
+        sizes = BYTES[source], BYTES[target]
+        check(elements(*sizes), call.lead(0), sizes[0] * count, sizes[1] * count)
+    assert RescaleCall(count, "int16", "int32", 0, 1, 0, 0).lead(0) is None
+    assert QuantizeCall(count, 1.0, 0, "int16").lead(0) is DequantizeCall(count, 1.0, 0, "int16").lead(0) is None
     for distance in range(count + 1):
         assert LookupCall(count, ()).lead(0) == 0
         assert safe(elements(1, 1), distance, count, count)

@@ -1,4 +1,4 @@
-"""C of the element-wise kernels and of softmax."""
+"""C of the element-wise kernels, of softmax and of changes of type."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from optimize.compiler.emit.operators.common import (
     struct_text,
 )
 from optimize.compiler.emit.text import number_array
+from optimize.compiler.kernels_types import SUFFIXES, RescaleCall
 
 
 def _elementwise(name: str, call: kernels.ElementwiseCall, operands: Operands) -> Code:
@@ -27,7 +28,8 @@ def _softmax(name: str, call: kernels.SoftmaxCall, operands: Operands) -> Code:
         "left_shift": call.left_shift,
         "diff_min": call.diff_min,
     }
-    return Code((struct_text("flota_nn_softmax_t", name, fields),), call_text("flota_nn_softmax_s8", name, operands))
+    function = "flota_nn_softmax_s8" if call.target == "int8" else "flota_nn_softmax_s8_s16"
+    return Code((struct_text("flota_nn_softmax_t", name, fields),), call_text(function, name, operands))
 
 
 def _lookup(name: str, call: kernels.LookupCall, operands: Operands) -> Code:
@@ -42,11 +44,23 @@ def _signed(operand: str, c_type: str) -> str:
 
 
 def _quantize(name: str, call: kernels.QuantizeCall, operands: Operands) -> Code:
-    return Code((), (f"flota_nn_quantize_f32_s8({_affine(call, operands)});",))
+    return Code((), (f"flota_nn_quantize_f32_{SUFFIXES[call.target]}({_affine(call, operands)});",))
 
 
 def _dequantize(name: str, call: kernels.DequantizeCall, operands: Operands) -> Code:
-    return Code((), (f"flota_nn_dequantize_s8_f32({_affine(call, operands)});",))
+    return Code((), (f"flota_nn_dequantize_{SUFFIXES[call.source]}_f32({_affine(call, operands)});",))
+
+
+def _rescale(name: str, call: RescaleCall, operands: Operands) -> Code:
+    fields: Fields = {
+        "count": call.count,
+        "input_offset": call.input_offset,
+        "multiplier": call.multiplier,
+        "shift": call.shift,
+        "output_offset": call.output_offset,
+    }
+    function = f"flota_nn_rescale_{SUFFIXES[call.source]}_{SUFFIXES[call.target]}"
+    return Code((struct_text("flota_nn_rescale_t", name, fields),), call_text(function, name, operands))
 
 
 def _affine(call: kernels.QuantizeCall | kernels.DequantizeCall, operands: Operands) -> str:
@@ -60,4 +74,5 @@ EMITTERS: dict[type, Emitter] = {
     kernels.LookupCall: _lookup,
     kernels.QuantizeCall: _quantize,
     kernels.DequantizeCall: _dequantize,
+    RescaleCall: _rescale,
 }
