@@ -16,7 +16,7 @@ import numpy as np
 from optimize.compiler.exact_scaling import MOST_CHANNELS, SUM_BITS, Factor, Scaling, find_scaling
 from optimize.compiler.fixed_point import multiply, wrap32
 from optimize.compiler.kernels import Requantize
-from optimize.compiler.kernels_dsp import Four, Gemm
+from optimize.compiler.kernels_dsp import Four, Gemm, Product
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -29,6 +29,9 @@ ONCE_SHIFT = 44
 
 LEAST_SHIFT, MOST_SHIFT = 1, 23
 """Right shifts the kernel takes; it rounds with (2 * zero point + 1) << (shift - 1) in 32 bits."""
+
+MOST_LEFT_SHIFT = 6
+"""Left shifts that the product with results of 16 bits takes: the sums of odd channels then still fit."""
 
 
 def run_order(length: int) -> list[int]:
@@ -48,14 +51,33 @@ def pack_twice(
     point; it goes into the biases. None where the product would not be exact: a factor or a sum is out of its range, or
     -128 meets a negative weight.
     """
+    return _pack_rounded_twice("twice", weights, bias, input_offset, requantize, order)
+
+
+def pack_s16(
+    weights: Array, bias: tuple[int, ...] | None, input_offset: int, requantize: Requantize, order: list[int]
+) -> Gemm | None:
+    """The same for the product with results of 16 bits, which also takes factors of 1/2 and more."""
+    return _pack_rounded_twice("s16", weights, bias, input_offset, requantize, order)
+
+
+def _pack_rounded_twice(
+    product: Product,
+    weights: Array,
+    bias: tuple[int, ...] | None,
+    input_offset: int,
+    requantize: Requantize,
+    order: list[int],
+) -> Gemm | None:
     padded, biases = _pad(weights, bias, input_offset)
     low, high = _sum_range(padded, biases)
-    pairs = _factors(requantize, len(weights), padded, biases, low, high)
+    least_shift = -MOST_LEFT_SHIFT if product == "s16" else LEAST_SHIFT
+    pairs = _factors(requantize, len(weights), padded, biases, low, high, least_shift)
     words = _packed_words(padded[:, order])
-    if pairs is None or words is None or not _sums_fit(low, high):
+    if pairs is None or words is None or not _sums_fit(low, high, pairs):
         return None
     return Gemm(
-        product="twice",
+        product=product,
         weights=words,
         biases=tuple(map(_packed_bias, _fours(biases.tolist()))),
         factors=_shared(pairs),
@@ -114,7 +136,7 @@ def pack_wide(
     order = order + [-1] * (-len(order) % 4)
     quads = padded[:, order].reshape(-1, GROUP, len(order) // 4, 4)[..., [0, 2, 1, 3]]  # group, channel, quad, byte
     # The kernel reads the byte as a signed left shift.
-    pairs = [(multiplier, shift % 256 + 1) for multiplier, shift in map(requantize.of, range(len(weights)))]
+    pairs = [(multiplier, shift + 1) for multiplier, shift in map(requantize.of, range(len(weights)))]
     return Gemm(
         product="wide",
         weights=quads.transpose(0, 2, 1, 3).astype(np.int8).tobytes(),
@@ -143,13 +165,22 @@ def _sum_range(weights: Array, biases: Array) -> tuple[Array, Array]:
     return biases - 128 * positive + 127 * negative, biases + 127 * positive - 128 * negative
 
 
-def _sums_fit(low: Array, high: Array) -> bool:
+def _sums_fit(low: Array, high: Array, pairs: list[tuple[int, int]]) -> bool:
+    """``pairs``: (multiplier, right shift) of the channels; doubled and shifted to the left, sums have to fit too."""
     reach = np.maximum(np.abs(low), np.abs(high))
+    if any(int(most) << max(-shift, 0) >= EVEN_LIMIT for most, (_, shift) in zip(reach, pairs, strict=False)):
+        return False
     return bool((reach[0::2] < EVEN_LIMIT).all() and (reach[1::2] < ODD_LIMIT).all())
 
 
 def _factors(
-    requantize: Requantize, channels: int, weights: Array, biases: Array, low: Array, high: Array
+    requantize: Requantize,
+    channels: int,
+    weights: Array,
+    biases: Array,
+    low: Array,
+    high: Array,
+    least_shift: int,
 ) -> list[tuple[int, int]] | None:
     """(multiplier, right shift) of the channels; rewrites a channel that has one value for all inputs."""
     factors = []
@@ -160,7 +191,7 @@ def _factors(
             # Half of half of 4 * (value - offset), whatever the inputs are.
             weights[channel], multiplier, shift = 0, 1 << 30, -1
             biases[channel] = low[channel] = high[channel] = 4 * (least - requantize.offset)
-        elif multiplier < 1 << 30 or not LEAST_SHIFT <= -shift <= MOST_SHIFT:
+        elif multiplier < 1 << 30 or not least_shift <= -shift <= MOST_SHIFT:
             return None
         factors.append((multiplier, -shift))
     return factors
@@ -199,7 +230,7 @@ def _shared(pairs: list[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
 
 
 def _shift_word(four: list[tuple[int, int]]) -> int:
-    return int.from_bytes(bytes(shift - 1 for _, shift in four), "little", signed=True)
+    return int.from_bytes(bytes((shift - 1) % 256 for _, shift in four), "little", signed=True)
 
 
 def _fours(values: list[int]) -> list[Four]:

@@ -21,8 +21,8 @@ def words(size: int) -> int:
 
 
 Four = tuple[int, int, int, int]
-Product = Literal["twice", "once", "wide"]
-"""How a product is rounded and packed; gemm.h describes all three."""
+Product = Literal["twice", "once", "s16", "wide"]
+"""How a product is rounded and packed; gemm.h describes all of them."""
 
 
 @dataclass(frozen=True, slots=True)

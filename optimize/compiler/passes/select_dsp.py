@@ -22,9 +22,11 @@ from optimize.compiler.kernels import (
     PoolCall,
 )
 from optimize.compiler.kernels_image import TransposeConvCall
+from optimize.compiler.kernels_recurrent import LstmCall, SvdfCall
 from optimize.compiler.passes.choose_depthwise import choose_conv_of_one_channel, choose_depthwise, choose_depthwise3
 from optimize.compiler.passes.choose_elementwise import choose_elementwise
 from optimize.compiler.passes.choose_gemm import choose_conv, choose_fully_connected, choose_transpose_conv
+from optimize.compiler.passes.choose_recurrent import choose_lstm, choose_svdf
 from optimize.compiler.passes.choose_reduction import choose_mean, choose_pool
 
 NEGLIGIBLE = 1 / 1000
@@ -67,8 +69,10 @@ CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
     DepthwiseCall: (choose_conv_of_one_channel, choose_depthwise3, choose_depthwise),
     ElementwiseCall: (choose_elementwise,),
     FullyConnectedCall: (choose_fully_connected,),
+    LstmCall: (choose_lstm,),
     MeanCall: (choose_mean,),
     PoolCall: (choose_pool,),
+    SvdfCall: (choose_svdf,),
     TransposeConvCall: (choose_transpose_conv,),
 }
 """Portable call -> what may replace it, best first."""

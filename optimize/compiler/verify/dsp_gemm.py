@@ -6,7 +6,8 @@ from optimize.compiler import kernels_dsp as dsp
 from optimize.compiler.verify.common import Operands, Rule, sizes
 
 
-def _gemm(gemm: dsp.Gemm, pairs: int, channels: int) -> str:
+def gemm_problem(gemm: dsp.Gemm, pairs: int, channels: int) -> str:
+    """What is wrong with a packed product of so many channels over so many pairs of inputs; empty if nothing."""
     pairs += gemm.product == "wide" and pairs % 2
     if gemm.pairs != pairs or gemm.channels != channels or len(gemm.biases) != -(-channels // 4):
         return f"{gemm.pairs} pairs and {gemm.channels} channels are packed, not {pairs} and {channels}"
@@ -18,7 +19,7 @@ def _window(call: dsp.DspConvCall) -> str:
     columns = width if call.runs_per_row == 1 else 1
     if call.runs_per_row not in (1, width) or not 0 < call.run_bytes <= columns * call.input.channels:
         return f"{call.runs_per_row} runs of {call.run_bytes} bytes are not a row of its window"
-    return _gemm(call.gemm, height * call.runs_per_row * (-(-call.run_bytes // 2)), call.output.channels)
+    return gemm_problem(call.gemm, height * call.runs_per_row * (-(-call.run_bytes // 2)), call.output.channels)
 
 
 def _reach(call: dsp.DspConvCall) -> int:
@@ -45,13 +46,13 @@ def _conv_parts(call: dsp.DspConvPartsCall, inputs: Operands, outputs: Operands)
 
 
 def _pointwise(call: dsp.DspPointwiseCall, inputs: Operands, outputs: Operands) -> str:
-    problem = _gemm(call.gemm, -(-call.in_channels // 2), call.out_channels)
+    problem = gemm_problem(call.gemm, -(-call.in_channels // 2), call.out_channels)
     expected = (call.pixels * call.in_channels, call.pixels * call.out_channels)
     return problem or sizes((inputs[0].bytes, expected[0]), (outputs[0].bytes, expected[1]))
 
 
 def _fully_connected(call: dsp.DspFullyConnectedCall, inputs: Operands, outputs: Operands) -> str:
-    problem = _gemm(call.gemm, -(-call.in_features // 4) * 2, call.out_features)
+    problem = gemm_problem(call.gemm, -(-call.in_features // 4) * 2, call.out_features)
     expected = (call.batches * call.in_features, call.batches * call.out_features)
     return problem or sizes((inputs[0].bytes, expected[0]), (outputs[0].bytes, expected[1]))
 

@@ -24,7 +24,8 @@ def _svdf(payload: Svdf, inputs: Operands, outputs: Operands) -> str:
     return "" if outputs[0].shape == (batches, units) else f"output {list(outputs[0].shape)}"
 
 
-def _svdf_call(payload: SvdfCall, inputs: Operands, outputs: Operands) -> str:
+def svdf_call_problem(payload: SvdfCall, inputs: Operands, outputs: Operands) -> str:
+    """What is wrong with the sizes of a lowered SVDF; empty if nothing."""
     width = 2 if payload.state_type == "int16" else 1
     rows = payload.batches * payload.filters
     return sizes(
@@ -52,7 +53,8 @@ def _lstm(payload: Lstm, inputs: Operands, outputs: Operands) -> str:
     return ""
 
 
-def _lstm_call(payload: LstmCall, inputs: Operands, outputs: Operands) -> str:
+def lstm_call_problem(payload: LstmCall, inputs: Operands, outputs: Operands) -> str:
+    """What is wrong with the sizes of a lowered LSTM; empty if nothing."""
     rows, units, states = payload.batches * payload.steps, payload.units, payload.batches * payload.units
     weights = [
         pair
@@ -95,9 +97,9 @@ def _batch_matmul_call(payload: BatchMatMulCall, inputs: Operands, outputs: Oper
 
 RULES: dict[type, Rule] = {
     Svdf: _svdf,
-    SvdfCall: _svdf_call,
+    SvdfCall: svdf_call_problem,
     Lstm: _lstm,
-    LstmCall: _lstm_call,
+    LstmCall: lstm_call_problem,
     BatchMatMul: _batch_matmul,
     BatchMatMulCall: _batch_matmul_call,
 }

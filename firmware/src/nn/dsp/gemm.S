@@ -28,13 +28,13 @@
         .equ    OUT1, 48
         .equ    FRAME, 52
 
-/* sum, doubled -> int8. r9: multiplier, r10: shift - 1, r11: offset << (shift - 1); lr is scratch. Rounds to nearest
- * in SMMLAR, then halves away from zero in the shift: see dsp_requantize. */
-        .macro  requantize sum
+/* sum, doubled -> int8, or another number of bits. r9: multiplier, r10: shift - 1, r11: offset << (shift - 1); lr is
+ * scratch. Rounds to nearest in SMMLAR, then halves away from zero in the shift: see dsp_requantize. */
+        .macro  requantize sum, bits=8
         add     lr, r11, \sum, asr #31
         smmlar  \sum, \sum, r9, lr
         asr     \sum, \sum, r10
-        ssat    \sum, #8, \sum, asr #1
+        ssat    \sum, #\bits, \sum, asr #1
         .endm
 
 /* 256 times the sums of a channel -> int8, see exact_scaling.py. */
@@ -248,23 +248,13 @@
         finish_4x2 gemm_4x2_once_group
         .size   flota_nn_dsp_gemm_4x2_once, . - flota_nn_dsp_gemm_4x2_once
 
-/* void flota_nn_dsp_gemm_4x1_s8(gemm, column, out)
+/* The sums of a group of the products of four channels by one column of int8 values, doubled, in r0, r2, r4, r6; r8: its
+ * factors. A step takes two pairs, so the code bytes of one pair are half a step's.
  *
- * r0, r2, r4, r6: sums; r1, r3, r5, r7: weights; r8, r9: inputs; r12: column; lr: weights' address. A step takes two
- * pairs, so the code bytes of one pair are half a step's. */
-        .section .text.flota_nn_dsp_gemm_4x1_s8, "ax", %progbits
+ * r1, r3, r5, r7: weights; r8, r9: inputs; r12: column; lr: weights' address. */
+        .macro  multiply_4x1 group
         .balign 4
-        .global flota_nn_dsp_gemm_4x1_s8
-        .type   flota_nn_dsp_gemm_4x1_s8, %function
-        .thumb_func
-flota_nn_dsp_gemm_4x1_s8:
-        push    {r4-r11, lr}
-        sub     sp, sp, #FRAME
-        str     r2, [sp, #OUT0]
-        prepare 1, 8, 38
-
-        .balign 4
-gemm_4x1_group:
+\group\():
         ldm     sp, {r8, r9, r10, r12, lr}
         add     lr, lr, r8
         ldm     r10!, {r0, r2, r4, r6}
@@ -304,6 +294,25 @@ gemm_4x1_group:
         ldr     r8, [sp, #FACTORS]
         unpack  r0, r2
         unpack  r4, r6
+        .endm
+
+/* Begins a function on four channels by one column: gemm, column, out. The inner loop is at the next label 2. */
+        .macro  begin_4x1 name
+        .section .text.\name, "ax", %progbits
+        .balign 4
+        .global \name
+        .type   \name, %function
+        .thumb_func
+\name:
+        push    {r4-r11, lr}
+        sub     sp, sp, #FRAME
+        str     r2, [sp, #OUT0]
+        prepare 1, 8, 38
+        .endm
+
+/* Results are int8, one after the other. */
+        begin_4x1 flota_nn_dsp_gemm_4x1_s8
+        multiply_4x1 gemm_4x1_group
         channel 0
         requantize r0
         channel 1
@@ -340,3 +349,62 @@ gemm_4x1_last:
         add     sp, sp, #FRAME
         pop     {r4-r11, pc}
         .size   flota_nn_dsp_gemm_4x1_s8, . - flota_nn_dsp_gemm_4x1_s8
+
+/* A channel of a group in which some factor is at least 1/2. r10: its byte of the shifts; `left` comes from the sign. */
+        .macro  widen sum, index
+        ldr     r9, [r8, #(FACTORS_MULTIPLIER + 4 * \index)]
+        lsls    lr, r10, #24
+        bmi     4f
+        lsl     r11, r12, r10
+        requantize \sum, 16
+        b       5f
+4:
+        mvn     lr, r10
+        lsl     \sum, \sum, lr
+        smmulr  \sum, \sum, r9
+        ssat    \sum, #16, \sum
+5:
+        lsr     r10, r10, #8
+        .endm
+
+/* Results are int16, added to what lies there. */
+        begin_4x1 flota_nn_dsp_gemm_4x1_s16
+        multiply_4x1 gemm_4x1_s16_group
+        ldr     r10, [r8, #FACTORS_SHIFT]
+        tst     r10, #0x80808080
+        bne     gemm_4x1_s16_wide
+        channel 0
+        requantize r0, 16
+        channel 1
+        requantize r2, 16
+        channel 2
+        requantize r4, 16
+        channel 3
+        requantize r6, 16
+gemm_4x1_s16_add:
+        pkhbt   r0, r0, r2, lsl #16
+        pkhbt   r4, r4, r6, lsl #16
+        ldr     r9, [sp, #OUT0]
+        ldr     r11, [sp, #FACTORS_STRIDE]
+        ldr     r12, [sp, #BIAS]
+        ldr     lr, [sp, #BIAS_END]
+        ldrd    r2, r3, [r9]
+        add     r8, r8, r11
+        qadd16  r0, r0, r2
+        qadd16  r4, r4, r3
+        strd    r0, r4, [r9], #8
+        str     r8, [sp, #FACTORS]
+        str     r9, [sp, #OUT0]
+        cmp     r12, lr
+        bne     gemm_4x1_s16_group
+        add     sp, sp, #FRAME
+        pop     {r4-r11, pc}
+
+gemm_4x1_s16_wide:
+        mov     r12, #1
+        widen   r0, 0
+        widen   r2, 1
+        widen   r4, 2
+        widen   r6, 3
+        b       gemm_4x1_s16_add
+        .size   flota_nn_dsp_gemm_4x1_s16, . - flota_nn_dsp_gemm_4x1_s16

@@ -99,21 +99,54 @@ void flota_nn_dsp_gemm_4x2_once(const flota_nn_dsp_gemm_t *gemm, const uint32_t 
     multiply(&ONCE, gemm, panel, out0, out1);
 }
 
+/* The sums of a group by one column. */
+static void multiply_one(const flota_nn_dsp_gemm_t *gemm, int32_t group, const int8_t *column, int32_t *sum)
+{
+    const uint32_t *weights = gemm->weights + 2 * gemm->pairs * group;
+
+    begin_twice(gemm->bias + 4 * group, sum);
+    for (int32_t k = 0; k < gemm->pairs; k += 2) {
+        const uint32_t quad = dsp_load32(column + 2 * k);
+
+        add_pair(weights, dsp_sxtb16(quad), sum);
+        add_pair(weights + 2, dsp_sxtb16_odd(quad), sum);
+        weights += 4;
+    }
+}
+
 void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int8_t *out)
 {
-    const uint32_t *weights = gemm->weights;
-
     for (int32_t g = 0; g < gemm->groups; g++) {
         int32_t sum[4];
 
-        begin_twice(gemm->bias + 4 * g, sum);
-        for (int32_t k = 0; k < gemm->pairs; k += 2) {
-            const uint32_t quad = dsp_load32(column + 2 * k);
-
-            add_pair(weights, dsp_sxtb16(quad), sum);
-            add_pair(weights + 2, dsp_sxtb16_odd(quad), sum);
-            weights += 4;
-        }
+        multiply_one(gemm, g, column, sum);
         store_twice(gemm, g, sum, out + 4 * g);
+    }
+}
+
+static int32_t saturate16(int32_t x) { return clamp(x, INT16_MIN, INT16_MAX); }
+
+/* `less_one`: the right shift less one, or minus one less the left shift. */
+static int32_t finish16(int32_t sum, int32_t multiplier, int32_t less_one)
+{
+    if (less_one < 0) {
+        return saturate16(dsp_smmulr(wrapping_shift_left(sum, -less_one), multiplier));
+    }
+    return saturate16(dsp_requantize(sum, multiplier, less_one + 1, 1 << less_one));
+}
+
+void flota_nn_dsp_gemm_4x1_s16(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int16_t *out)
+{
+    for (int32_t g = 0; g < gemm->groups; g++) {
+        const int32_t *factors = factors_of(gemm, g);
+        int32_t sum[4];
+
+        multiply_one(gemm, g, column, sum);
+        for (int32_t i = 0; i < 4; i++) {
+            const int32_t less_one = (int8_t)(uint8_t)((uint32_t)factors[4] >> (8 * i));
+            const int32_t whole = i % 2 != 0 ? (int32_t)odd_sum(sum, i) >> 8 : sum[i];
+
+            out[4 * g + i] = (int16_t)saturate16(out[4 * g + i] + finish16(whole, factors[i], less_one));
+        }
     }
 }

@@ -28,8 +28,11 @@ PRODUCTS: dict[dsp.Product, str] = {
 ONE_COLUMN: dict[dsp.Product, str] = {"twice": "flota_nn_dsp_gemm_4x1_s8", "wide": "flota_nn_dsp_gemm_wide_s8"}
 
 
-def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str]:
-    """(arrays, initializer) of a flota_nn_dsp_gemm_t whose product is given by ``product``."""
+def gemm_text(name: str, gemm: dsp.Gemm, product: str = "") -> tuple[tuple[str, ...], str]:
+    """(arrays, initializer) of a flota_nn_dsp_gemm_t.
+
+    ``product`` is the member with its function; without one the kernel knows the function, and nothing is clamped.
+    """
     words = number_array("uint32_t", f"{name}_weights", np.frombuffer(gemm.weights, "<u4").tolist(), "0x{:08x}".format)
     biases = number_array("int32_t", f"{name}_bias", [value for group in gemm.biases for value in group])
     factors = number_array("int32_t", f"{name}_factors", [word for group in gemm.factors for word in group])
@@ -39,15 +42,15 @@ def _gemm(name: str, gemm: dsp.Gemm, product: str) -> tuple[tuple[str, ...], str
         f".factors_stride = {stride}, "
         f".bias_end = {name}_bias + {4 * len(gemm.biases)}, .groups = {len(gemm.biases)}, "
         f".last_channels = {gemm.channels - 4 * (len(gemm.biases) - 1)}, "
-        f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}, "
-        f".min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}, "
-        f"{product}}}"
+        f".pairs = {gemm.pairs}, .offset = {2 * gemm.output_zero + 1}"
     )
-    return (words, biases, factors), value
+    if product:
+        value += f", .min = {gemm.clamp[0]}, .max = {gemm.clamp[1]}, {product}"
+    return (words, biases, factors), value + "}"
 
 
 def _conv_constants(name: str, call: dsp.DspConvCall) -> tuple[str, ...]:
-    arrays, gemm = _gemm(name, call.gemm, f".multiply = {PRODUCTS[call.gemm.product]}")
+    arrays, gemm = gemm_text(name, call.gemm, f".multiply = {PRODUCTS[call.gemm.product]}")
     pixel, row, whole = call.output_steps
     fields: Fields = {
         **window_fields(call.input, call.output, call.window),
@@ -80,7 +83,7 @@ def _conv_parts(name: str, call: dsp.DspConvPartsCall, operands: Operands) -> Co
 
 
 def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Code:
-    arrays, gemm = _gemm(name, call.gemm, f".multiply = {PRODUCTS[call.gemm.product]}")
+    arrays, gemm = gemm_text(name, call.gemm, f".multiply = {PRODUCTS[call.gemm.product]}")
     fields: Fields = {
         "pixels": call.pixels,
         "in_channels": call.in_channels,
@@ -92,7 +95,7 @@ def _pointwise(name: str, call: dsp.DspPointwiseCall, operands: Operands) -> Cod
 
 
 def _fully_connected(name: str, call: dsp.DspFullyConnectedCall, operands: Operands) -> Code:
-    arrays, gemm = _gemm(name, call.gemm, f".multiply_one = {ONE_COLUMN[call.gemm.product]}")
+    arrays, gemm = gemm_text(name, call.gemm, f".multiply_one = {ONE_COLUMN[call.gemm.product]}")
     fields: Fields = {
         "batches": call.batches,
         "in_features": call.in_features,

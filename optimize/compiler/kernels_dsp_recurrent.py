@@ -1,0 +1,63 @@
+"""Kernel calls with state of their own of ``firmware/src/nn/dsp``: Arm cores with the DSP extension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from optimize.compiler.kernels import Kernel
+from optimize.compiler.kernels_dsp import Gemm, words
+from optimize.compiler.kernels_recurrent import LstmCall, SvdfCall
+
+HEADER = "flota/nn_dsp_recurrent.h"
+
+
+def _quads_bytes(*counts: int) -> int:
+    """Scratch for a column that is not whole words."""
+    return max((words(count) for count in counts if count % 4), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class DspLstmCall(Kernel):
+    """``portable`` has all but the weights, which ``input`` and ``recurrent`` hold as [unit][gate] channels."""
+
+    SOURCE: ClassVar[str] = "src/nn/dsp/lstm.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S", "src/nn/sigmoid_s16.c")
+    HEADER: ClassVar[str] = HEADER
+    UPDATES_STATE: ClassVar[bool] = True
+    portable: LstmCall
+    input: Gemm
+    recurrent: Gemm
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return self.input.constant_bytes + self.recurrent.constant_bytes
+
+    @property
+    def scratch_bytes(self) -> int:
+        """As nn_dsp_recurrent.h asks."""
+        return 8 * self.portable.units + _quads_bytes(self.portable.in_features, self.portable.units)
+
+
+@dataclass(frozen=True, slots=True)
+class DspSvdfCall(Kernel):
+    """``portable`` has all but the feature weights, which ``features`` holds, and the biases."""
+
+    SOURCE: ClassVar[str] = "src/nn/dsp/svdf.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S",)
+    HEADER: ClassVar[str] = HEADER
+    UPDATES_STATE: ClassVar[bool] = True
+    portable: SvdfCall
+    features: Gemm
+    biases: tuple[int, ...]
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return self.features.constant_bytes + len(self.portable.time_weights) + 4 * len(self.biases)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """As nn_dsp_recurrent.h asks."""
+        return 2 * words(self.portable.filters) + _quads_bytes(self.portable.in_features)

@@ -1,0 +1,68 @@
+"""When a layer with state of its own goes to the kernels of the DSP extension."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimize.compiler.dsp_packing import LEAST_SHIFT, MOST_SHIFT, Array, pack_s16, run_order
+from optimize.compiler.fixed_point import wrap32
+from optimize.compiler.kernels import Kernel, Requantize
+from optimize.compiler.kernels_dsp import Gemm
+from optimize.compiler.kernels_dsp_recurrent import DspLstmCall, DspSvdfCall
+from optimize.compiler.kernels_recurrent import Factor, LstmCall, SvdfCall
+
+INT16 = (-(1 << 15), (1 << 15) - 1)
+
+
+def choose_lstm(call: LstmCall) -> Kernel | None:
+    """The packed form, where its products and factors are exact."""
+    if not all(map(_is_product, (call.forget, call.update, call.output))):
+        return None
+    seen = _gates([gate.input_weights for gate in call.gates], call.units)
+    recalled = _gates([gate.recurrent_weights for gate in call.gates], call.units)
+    bias = np.array([gate.bias for gate in call.gates]).T.ravel().tolist()
+    by_input = _packed(seen, bias, call.input_offset, [gate.input_factor for gate in call.gates] * call.units)
+    by_hidden = _packed(recalled, None, call.hidden_offset, [gate.recurrent_factor for gate in call.gates] * call.units)
+    if by_input is None or by_hidden is None:
+        return None
+    return DspLstmCall(call, by_input, by_hidden)
+
+
+def choose_svdf(call: SvdfCall) -> Kernel | None:
+    """The packed form, where the product is exact; a state of 16 bits must have zero point 0."""
+    if call.state_type == "int16" and call.state_zero_point != 0:
+        return None
+    weights = np.frombuffer(call.feature_weights, np.int8).astype(np.int64).reshape(call.filters, -1)
+    features = _packed(weights, None, call.input_offset, [call.feature_factor] * call.filters)
+    return None if features is None else DspSvdfCall(call, features, _svdf_biases(call))
+
+
+def _svdf_biases(call: SvdfCall) -> tuple[int, ...]:
+    """With the part of the state's zero point, which no sum then has to subtract; modulo 2**32, as the sums are."""
+    units = call.filters // call.rank
+    dtype = "<i2" if call.state_type == "int16" else np.int8
+    weights = np.frombuffer(call.time_weights, dtype).astype(np.int64).reshape(units, -1)
+    biases = (0,) * units if call.bias is None else call.bias
+    totals = (weights.sum(axis=1) * call.state_zero_point).tolist()
+    return tuple(wrap32(bias - total) for bias, total in zip(biases, totals, strict=True))
+
+
+def _is_product(factor: Factor) -> bool:
+    """Whether ``dsp_requantize`` takes it for products of two int16."""
+    multiplier, shift = factor
+    return multiplier >= 1 << 30 and LEAST_SHIFT <= -shift <= MOST_SHIFT
+
+
+def _gates(weights: list[bytes], units: int) -> Array:
+    """Weights of the four gates as [unit and gate][input]."""
+    stacked = np.stack([np.frombuffer(gate, np.int8).reshape(units, -1) for gate in weights], axis=1)
+    return stacked.astype(np.int64).reshape(4 * units, -1)
+
+
+def _packed(weights: Array, bias: list[int] | None, offset: int, factors: list[Factor]) -> Gemm | None:
+    """The product with results of 16 bits; inputs are filled up to whole quads."""
+    inputs = weights.shape[1]
+    order = [place if place < inputs else -1 for place in run_order(-(-inputs // 4) * 4)]
+    multipliers, shifts = zip(*factors, strict=True)
+    requantize = Requantize(multipliers, shifts, 0, INT16)
+    return pack_s16(weights, None if bias is None else tuple(bias), offset, requantize, order)
