@@ -123,6 +123,14 @@ static inline int32_t dsp_ssat8(int32_t x)
     return result;
 }
 
+static inline int32_t dsp_ssat16(int32_t x)
+{
+    int32_t result;
+
+    __asm__("ssat %0, #16, %1" : "=r"(result) : "r"(x));
+    return result;
+}
+
 /* `shift` is a constant, 1..31. */
 #define dsp_ssat8_asr(x, shift)                                                             \
     __extension__({                                                                         \
@@ -244,6 +252,8 @@ static inline int32_t dsp_smmul(int32_t a, int32_t b) { return (int32_t)(((int64
 static inline int32_t dsp_smmulr(int32_t a, int32_t b) { return dsp_smmlar(a, b, 0); }
 
 static inline int32_t dsp_ssat8(int32_t x) { return clamp(x, -128, 127); }
+
+static inline int32_t dsp_ssat16(int32_t x) { return clamp(x, INT16_MIN, INT16_MAX); }
 
 #define dsp_ssat8_asr(x, shift) dsp_ssat8((x) >> (shift))
 

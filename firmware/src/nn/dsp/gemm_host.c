@@ -124,15 +124,13 @@ void flota_nn_dsp_gemm_4x1_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *col
     }
 }
 
-static int32_t saturate16(int32_t x) { return clamp(x, INT16_MIN, INT16_MAX); }
-
 /* `less_one`: the right shift less one, or minus one less the left shift. */
 static int32_t finish16(int32_t sum, int32_t multiplier, int32_t less_one)
 {
     if (less_one < 0) {
-        return saturate16(dsp_smmulr(wrapping_shift_left(sum, -less_one), multiplier));
+        return dsp_ssat16(dsp_smmulr(wrapping_shift_left(sum, -less_one), multiplier));
     }
-    return saturate16(dsp_requantize(sum, multiplier, less_one + 1, 1 << less_one));
+    return dsp_ssat16(dsp_requantize(sum, multiplier, less_one + 1, 1 << less_one));
 }
 
 void flota_nn_dsp_gemm_4x1_s16(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int16_t *out)
@@ -146,7 +144,7 @@ void flota_nn_dsp_gemm_4x1_s16(const flota_nn_dsp_gemm_t *gemm, const int8_t *co
             const int32_t less_one = (int8_t)(uint8_t)((uint32_t)factors[4] >> (8 * i));
             const int32_t whole = i % 2 != 0 ? (int32_t)odd_sum(sum, i) >> 8 : sum[i];
 
-            out[4 * g + i] = (int16_t)saturate16(out[4 * g + i] + finish16(whole, factors[i], less_one));
+            out[4 * g + i] = (int16_t)dsp_ssat16(out[4 * g + i] + finish16(whole, factors[i], less_one));
         }
     }
 }

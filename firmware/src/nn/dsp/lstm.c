@@ -11,16 +11,14 @@ static int32_t scale(const flota_nn_dsp_product_t *factor, int32_t product, int3
     return dsp_requantize(product, factor->multiplier, factor->shift, bias);
 }
 
-static int32_t saturate16(int32_t x) { return clamp(x, INT16_MIN, INT16_MAX); }
-
 /* The next state of a unit's cell. Products of gates and cells stay under 2^30. */
 static int32_t next_cell(const flota_nn_dsp_lstm_t *lstm, const int16_t *gate, int32_t cell)
 {
     const int32_t in = flota_nn_sigmoid_s16(3 * gate[0]);
     const int32_t forget = flota_nn_sigmoid_s16(3 * gate[1]);
     const int32_t candidate = flota_nn_tanh_s16(3 * gate[2]);
-    const int32_t kept = saturate16(scale(&lstm->forget, forget * cell, 0));
-    const int32_t added = saturate16(scale(&lstm->update, in * candidate, 0));
+    const int32_t kept = dsp_ssat16(scale(&lstm->forget, forget * cell, 0));
+    const int32_t added = dsp_ssat16(scale(&lstm->update, in * candidate, 0));
 
     return clamp(kept + added, lstm->cell_min, lstm->cell_max);
 }
