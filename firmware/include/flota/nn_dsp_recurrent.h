@@ -38,11 +38,12 @@ typedef struct {
     flota_nn_dsp_gemm_t features;
     const void *time_weights; /* [filter][memory], of the state's type */
     const int32_t *bias;      /* [unit], with the zero point's part */
-    int32_t multiplier, shift; /* sums over time to steps of the output: see nn.h */
+    int32_t multiplier, shift; /* sums over time to steps of the output, as in nn.h; see below */
     int32_t output_zero;
 } flota_nn_dsp_svdf_t;
 
-/* `state`, [batch][filter][memory] with the newest last, is brought up to date. Scratch: 2 bytes a filter, their number
+/* `state`, [batch][filter][memory] with the newest last, is brought up to date. With a state of int8 the multiplier is in
+ * [2^30, 2^31), the shift in -23..-1, and no sum over time reaches 2^30. Scratch: 2 bytes a filter, their number
  * rounded up to a multiple of 4, and in_features rounded up to one where it is none. */
 void flota_nn_dsp_svdf_s8_s16(const flota_nn_dsp_svdf_t *svdf, const int8_t *input, int16_t *state, int8_t *output,
                               uint8_t *scratch);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimize.compiler.dsp_packing import LEAST_SHIFT, MOST_SHIFT, Array, pack_s16, run_order
+from optimize.compiler.dsp_packing import EVEN_LIMIT, LEAST_SHIFT, MOST_SHIFT, Array, pack_s16, run_order
 from optimize.compiler.fixed_point import wrap32
 from optimize.compiler.kernels import Kernel, Requantize
 from optimize.compiler.kernels_dsp import Gemm
@@ -29,22 +29,33 @@ def choose_lstm(call: LstmCall) -> Kernel | None:
 
 
 def choose_svdf(call: SvdfCall) -> Kernel | None:
-    """The packed form, where the product is exact; a state of 16 bits must have zero point 0."""
-    if call.state_type == "int16" and call.state_zero_point != 0:
+    """The packed form, where the product is exact, and with a state of int8 the sums over time are rounded in 32 bits.
+
+    A state of 16 bits must have zero point 0.
+    """
+    wide = call.state_type == "int16"
+    if (wide and call.state_zero_point != 0) or (not wide and not _is_product(call.factor)):
         return None
+    biases, reach = _over_time(call)
     weights = np.frombuffer(call.feature_weights, np.int8).astype(np.int64).reshape(call.filters, -1)
     features = _packed(weights, None, call.input_offset, [call.feature_factor] * call.filters)
-    return None if features is None else DspSvdfCall(call, features, _svdf_biases(call))
+    if features is None or (not wide and reach >= EVEN_LIMIT):
+        return None
+    return DspSvdfCall(call, features, biases)
 
 
-def _svdf_biases(call: SvdfCall) -> tuple[int, ...]:
-    """With the part of the state's zero point, which no sum then has to subtract; modulo 2**32, as the sums are."""
+def _over_time(call: SvdfCall) -> tuple[tuple[int, ...], int]:
+    """Biases of the sums over time, and the bound of these sums for a state of int8.
+
+    The part of the state's zero point is in the biases, modulo 2**32, as the sums are.
+    """
     units = call.filters // call.rank
     dtype = "<i2" if call.state_type == "int16" else np.int8
     weights = np.frombuffer(call.time_weights, dtype).astype(np.int64).reshape(units, -1)
-    biases = (0,) * units if call.bias is None else call.bias
-    totals = (weights.sum(axis=1) * call.state_zero_point).tolist()
-    return tuple(wrap32(bias - total) for bias, total in zip(biases, totals, strict=True))
+    biases = np.zeros(units, np.int64) if call.bias is None else np.array(call.bias, np.int64)
+    biases = biases - weights.sum(axis=1) * call.state_zero_point
+    reach = int((np.abs(biases) + 128 * np.abs(weights).sum(axis=1)).max())
+    return tuple(map(wrap32, biases.tolist())), reach
 
 
 def _is_product(factor: Factor) -> bool:

@@ -110,3 +110,21 @@ def test_what_is_not_exact_stays_portable() -> None:
     weights = model.b.tensors[model.b.operators[0].inputs[2]]
     model.b.buffers[weights.buffer].data = np.full(16, 0x80, np.uint8)
     assert not uses_product(compile_tflite(model.b.build([x], [y]), name="m", core="cortex-m4"))
+
+
+def test_svdf_that_is_not_exact_stays_portable() -> None:
+    """A zero point of a wide state, and sums over time that grow when they are scaled."""
+
+    def zero_point(model: Recurrent, operands: list[int]) -> None:
+        model.b.tensors[operands[4]].quantization.zeroPoint = [1]
+
+    def large_factor(model: Recurrent, operands: list[int]) -> None:
+        model.b.tensors[operands[2]].quantization.scale = [64.0]
+
+    for wide, change in ((True, zero_point), (False, large_factor)):
+        model = Recurrent(3)
+        x = model.input((1, 6))
+        y = model.svdf(x, units=2, rank=2, memory=3, wide=wide)
+        assert uses_product(compile_tflite(model.b.build([x], [y]), name="m", core="cortex-m4"))
+        change(model, model.b.operators[0].inputs)
+        assert not uses_product(compile_tflite(model.b.build([x], [y]), name="m", core="cortex-m4"))
