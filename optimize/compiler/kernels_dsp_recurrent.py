@@ -22,12 +22,16 @@ class DspLstmCall(Kernel):
     """``portable`` has all but the weights, which ``input`` and ``recurrent`` hold as [unit][gate] channels."""
 
     SOURCE: ClassVar[str] = "src/nn/dsp/lstm.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S", "src/nn/sigmoid_s16.c")
     HEADER: ClassVar[str] = HEADER
     UPDATES_STATE: ClassVar[bool] = True
     portable: LstmCall
     input: Gemm
     recurrent: Gemm
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kernel, its matrix products and the table of its activations."""
+        return (self.SOURCE, "src/nn/sigmoid_s16.c", *sorted({self.input.source, self.recurrent.source}))
 
     @property
     def constant_bytes(self) -> int:
@@ -42,15 +46,23 @@ class DspLstmCall(Kernel):
 
 @dataclass(frozen=True, slots=True)
 class DspSvdfCall(Kernel):
-    """``portable`` has all but the feature weights, which ``features`` holds, and the biases."""
+    """``portable`` has all but the feature weights, which ``features`` holds, and the biases.
+
+    ``small_sums``: the sums over time can be rounded in 32 bits.
+    """
 
     SOURCE: ClassVar[str] = "src/nn/dsp/svdf.c"
-    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/dsp/gemm.S",)
     HEADER: ClassVar[str] = HEADER
     UPDATES_STATE: ClassVar[bool] = True
     portable: SvdfCall
     features: Gemm
     biases: tuple[int, ...]
+    small_sums: bool
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kernel and its matrix product."""
+        return (self.SOURCE, self.features.source)
 
     @property
     def constant_bytes(self) -> int:

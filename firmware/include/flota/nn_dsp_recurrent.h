@@ -8,6 +8,12 @@
 extern "C" {
 #endif
 
+/* Multiplies the weights with one column of int8 values. Results, saturated to int16, are added to what lies in `out`, and
+ * saturated again. It always writes whole groups of channels. */
+typedef void flota_nn_dsp_multiply_s16_t(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int16_t *out);
+
+flota_nn_dsp_multiply_s16_t flota_nn_dsp_gemm_4x1_s16, flota_nn_dsp_gemm_wide_s16;
+
 /* Products of two int16 to a value, rounded twice: see dsp_requantize. */
 typedef struct {
     int32_t multiplier; /* in [2^30, 2^31) */
@@ -20,6 +26,7 @@ typedef struct {
     int32_t batches, steps, in_features, units;
     int32_t batch_rows, step_rows; /* rows of the input from one batch, or step, to the next */
     int32_t hidden_zero;           /* zero point of the hidden state, which the output shares */
+    flota_nn_dsp_multiply_s16_t *multiply_input, *multiply_recurrent;
     flota_nn_dsp_gemm_t input, recurrent;
     flota_nn_dsp_product_t forget, update, output; /* as the factors of flota_nn_lstm_t */
     int32_t cell_multiplier, cell_shift;           /* argument of tanh: (cell * multiplier + rounding) >> shift */
@@ -35,15 +42,16 @@ void flota_nn_dsp_lstm_s8_s16(const flota_nn_dsp_lstm_t *lstm, const int8_t *inp
 typedef struct {
     int32_t batches, in_features, units, rank, memory;
     int32_t state_zero; /* zero point of a state of int8; one of int16 has none */
+    flota_nn_dsp_multiply_s16_t *multiply;
     flota_nn_dsp_gemm_t features;
     const void *time_weights; /* [filter][memory], of the state's type */
     const int32_t *bias;      /* [unit], with the zero point's part */
-    int32_t multiplier, shift; /* sums over time to steps of the output, as in nn.h; see below */
+    int32_t multiplier, shift; /* sums over time to steps of the output, as in nn.h */
+    int32_t small_sums;        /* nonzero: dsp_requantize takes the sums over time and this multiplier and shift */
     int32_t output_zero;
 } flota_nn_dsp_svdf_t;
 
-/* `state`, [batch][filter][memory] with the newest last, is brought up to date. With a state of int8 the multiplier is in
- * [2^30, 2^31), the shift in -23..-1, and no sum over time reaches 2^30. Scratch: 2 bytes a filter, their number
+/* `state`, [batch][filter][memory] with the newest last, is brought up to date. Scratch: 2 bytes a filter, their number
  * rounded up to a multiple of 4, and in_features rounded up to one where it is none. */
 void flota_nn_dsp_svdf_s8_s16(const flota_nn_dsp_svdf_t *svdf, const int8_t *input, int16_t *state, int8_t *output,
                               uint8_t *scratch);

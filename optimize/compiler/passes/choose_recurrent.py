@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimize.compiler.dsp_packing import EVEN_LIMIT, LEAST_SHIFT, MOST_SHIFT, Array, pack_s16, run_order
+from optimize.compiler.dsp_packing import EVEN_LIMIT, LEAST_SHIFT, MOST_SHIFT, Array, pack_s16, pack_wide, run_order
 from optimize.compiler.fixed_point import wrap32
 from optimize.compiler.kernels import Kernel, Requantize
 from optimize.compiler.kernels_dsp import Gemm
@@ -15,7 +15,7 @@ INT16 = (-(1 << 15), (1 << 15) - 1)
 
 
 def choose_lstm(call: LstmCall) -> Kernel | None:
-    """The packed form, where its products and factors are exact."""
+    """The packed form, where products of two int16 are rounded in 32 bits."""
     if not all(map(_is_product, (call.forget, call.update, call.output))):
         return None
     seen = _gates([gate.input_weights for gate in call.gates], call.units)
@@ -23,39 +23,30 @@ def choose_lstm(call: LstmCall) -> Kernel | None:
     bias = np.array([gate.bias for gate in call.gates]).T.ravel().tolist()
     by_input = _packed(seen, bias, call.input_offset, [gate.input_factor for gate in call.gates] * call.units)
     by_hidden = _packed(recalled, None, call.hidden_offset, [gate.recurrent_factor for gate in call.gates] * call.units)
-    if by_input is None or by_hidden is None:
-        return None
     return DspLstmCall(call, by_input, by_hidden)
 
 
 def choose_svdf(call: SvdfCall) -> Kernel | None:
-    """The packed form, where the product is exact, and with a state of int8 the sums over time are rounded in 32 bits.
-
-    A state of 16 bits must have zero point 0.
-    """
-    wide = call.state_type == "int16"
-    if (wide and call.state_zero_point != 0) or (not wide and not _is_product(call.factor)):
+    """The packed form; a state of 16 bits must have zero point 0."""
+    if call.state_type == "int16" and call.state_zero_point != 0:
         return None
-    biases, reach = _over_time(call)
     weights = np.frombuffer(call.feature_weights, np.int8).astype(np.int64).reshape(call.filters, -1)
     features = _packed(weights, None, call.input_offset, [call.feature_factor] * call.filters)
-    if features is None or (not wide and reach >= EVEN_LIMIT):
-        return None
-    return DspSvdfCall(call, features, biases)
+    biases, reach = _over_time(call)
+    return DspSvdfCall(call, features, biases, _is_product(call.factor) and reach < EVEN_LIMIT)
 
 
 def _over_time(call: SvdfCall) -> tuple[tuple[int, ...], int]:
-    """Biases of the sums over time, and the bound of these sums for a state of int8.
+    """Biases of the sums over time with the part of the state's zero point, and the bound of these sums.
 
-    The part of the state's zero point is in the biases, modulo 2**32, as the sums are.
+    The biases are modulo 2**32, as the sums are.
     """
-    units = call.filters // call.rank
-    dtype = "<i2" if call.state_type == "int16" else np.int8
+    units, dtype = call.filters // call.rank, np.dtype("<i2" if call.state_type == "int16" else np.int8)
     weights = np.frombuffer(call.time_weights, dtype).astype(np.int64).reshape(units, -1)
     biases = np.zeros(units, np.int64) if call.bias is None else np.array(call.bias, np.int64)
     biases = biases - weights.sum(axis=1) * call.state_zero_point
-    reach = int((np.abs(biases) + 128 * np.abs(weights).sum(axis=1)).max())
-    return tuple(map(wrap32, biases.tolist())), reach
+    reach = np.abs(biases) - int(np.iinfo(dtype).min) * np.abs(weights).sum(axis=1)
+    return tuple(map(wrap32, biases.tolist())), int(reach.max())
 
 
 def _is_product(factor: Factor) -> bool:
@@ -70,10 +61,11 @@ def _gates(weights: list[bytes], units: int) -> Array:
     return stacked.astype(np.int64).reshape(4 * units, -1)
 
 
-def _packed(weights: Array, bias: list[int] | None, offset: int, factors: list[Factor]) -> Gemm | None:
-    """The product with results of 16 bits; inputs are filled up to whole quads."""
+def _packed(weights: Array, bias: list[int] | None, offset: int, factors: list[Factor]) -> Gemm:
+    """The fastest exact product with results of 16 bits; inputs are filled up to whole quads."""
     inputs = weights.shape[1]
     order = [place if place < inputs else -1 for place in run_order(-(-inputs // 4) * 4)]
     multipliers, shifts = zip(*factors, strict=True)
     requantize = Requantize(multipliers, shifts, 0, INT16)
-    return pack_s16(weights, None if bias is None else tuple(bias), offset, requantize, order)
+    arguments = (weights, None if bias is None else tuple(bias), offset, requantize, order)
+    return pack_s16(*arguments) or pack_wide(*arguments)

@@ -40,6 +40,8 @@ LSTMS: dict[str, dict[str, Any]] = {
     "many inputs": {"units": 7, "shape": (1, 2, 70)},
 }
 
+WIDE = "src/nn/dsp/gemm_wide.c"
+LEAST_WEIGHTS = ["lstm, weights of -128", "svdf, weights of -128"]
 TOO_STRONG = ["factors around 64.0", "factors around 128.0"]
 """They ask for more left shifts than the packed product has room for."""
 
@@ -58,8 +60,9 @@ def models() -> dict[str, bytes]:
         f"lstm, {name}, {seed}": lstm_model(seed, **layer) for name, layer in LSTMS.items() for seed in range(40, 44)
     }
     strengths = {f"factors around {2.0**power}": lstm_of_strength(power) for power in range(-4, 8)}
-    assert list(strengths)[-2:] == TOO_STRONG
-    return svdfs | lstms | strengths
+    least = {name: with_least_weights(lstm="lstm" in name) for name in LEAST_WEIGHTS}
+    large = {f"large sums, {bits} bits": with_large_sums(wide=bits == 16) for bits in (8, 16)}
+    return svdfs | lstms | large | least | strengths
 
 
 def lstm_of_strength(power: int) -> bytes:
@@ -78,14 +81,39 @@ def lstm_of_strength(power: int) -> bytes:
     return model.b.build([x], [model.b.op("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, out, table)])
 
 
-def uses_product(compiled: CompiledModel) -> bool:
-    return "src/nn/dsp/gemm.S" in compiled.kernel_sources
+def with_least_weights(lstm: bool) -> bytes:
+    """-128 beside a negative weight does not fit a packed halfword."""
+    model = Recurrent(1)
+    x = model.input((1, 3, 4) if lstm else (2, 8))
+    y = model.lstm(x, units=4) if lstm else model.svdf(x, units=4, rank=1, memory=5, wide=False)
+    weights = model.b.tensors[model.b.operators[0].inputs[2 if lstm else 1]]
+    model.b.buffers[weights.buffer].data = np.full(16 if lstm else 32, 0x80, np.uint8)
+    return model.b.build([x], [y])
+
+
+def with_large_sums(*, wide: bool) -> bytes:
+    """An SVDF whose sums over time leave 32 bits."""
+    model = Recurrent(4)
+    x = model.input((1, 8))
+    y = model.svdf(x, units=4, rank=1, memory=6, wide=wide)
+    bias = model.b.tensors[model.b.operators[0].inputs[3]]
+    values = model.rng.integers(-(1 << 31), 1 << 31, 4).astype(np.int32)
+    model.b.buffers[bias.buffer].data = values.view(np.uint8)
+    return model.b.build([x], [y])
+
+
+def uses(compiled: CompiledModel, source: str) -> bool:
+    return source in compiled.kernel_sources
 
 
 def test_streams_under_the_sanitizers(tmp_path: Path) -> None:
     given = models()
     compiled = [compile_tflite(model, name="m", core="cortex-m4") for model in given.values()]
-    assert [name for name, item in zip(given, compiled, strict=True) if not uses_product(item)] == TOO_STRONG
+    assert not any(uses(item, portable) for item in compiled for portable in ("src/nn/svdf.c", "src/nn/lstm.c"))
+    assert [name for name, item in zip(given, compiled, strict=True) if uses(item, WIDE)] == [
+        *LEAST_WEIGHTS,
+        *TOO_STRONG,
+    ]
     streams = [stream(item, seed) for seed, item in enumerate(compiled)]
     outputs = run_sanitized(build_kernels(tmp_path), compiled, streams, "dsp", stream=True)
     for (name, model), samples, actual in zip(given.items(), streams, outputs, strict=True):
@@ -102,29 +130,9 @@ def test_streams_on_the_emulated_board() -> None:
         assert actual == reference(model, samples), name
 
 
-def test_what_is_not_exact_stays_portable() -> None:
-    """-128 beside a negative weight does not fit a packed halfword."""
-    model = Recurrent(1)
-    x = model.input((1, 3, 4))
-    y = model.lstm(x, units=4)
-    weights = model.b.tensors[model.b.operators[0].inputs[2]]
-    model.b.buffers[weights.buffer].data = np.full(16, 0x80, np.uint8)
-    assert not uses_product(compile_tflite(model.b.build([x], [y]), name="m", core="cortex-m4"))
-
-
-def test_svdf_that_is_not_exact_stays_portable() -> None:
-    """A zero point of a wide state, and sums over time that grow when they are scaled."""
-
-    def zero_point(model: Recurrent, operands: list[int]) -> None:
-        model.b.tensors[operands[4]].quantization.zeroPoint = [1]
-
-    def large_factor(model: Recurrent, operands: list[int]) -> None:
-        model.b.tensors[operands[2]].quantization.scale = [64.0]
-
-    for wide, change in ((True, zero_point), (False, large_factor)):
-        model = Recurrent(3)
-        x = model.input((1, 6))
-        y = model.svdf(x, units=2, rank=2, memory=3, wide=wide)
-        assert uses_product(compile_tflite(model.b.build([x], [y]), name="m", core="cortex-m4"))
-        change(model, model.b.operators[0].inputs)
-        assert not uses_product(compile_tflite(model.b.build([x], [y]), name="m", core="cortex-m4"))
+def test_a_wide_state_with_a_zero_point_stays_portable() -> None:
+    model = Recurrent(3)
+    x = model.input((1, 6))
+    y = model.svdf(x, units=2, rank=2, memory=3)
+    model.b.tensors[model.b.operators[0].inputs[4]].quantization.zeroPoint = [1]
+    assert uses(compile_tflite(model.b.build([x], [y]), name="m", core="cortex-m4"), "src/nn/svdf.c")

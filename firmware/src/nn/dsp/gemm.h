@@ -19,13 +19,13 @@
  *     are added when its sum has been multiplied by 256.
  *     factors: [group]: four multipliers.
  *
- * flota_nn_dsp_gemm_4x1_s16: four channels by one column of int8 values, to int16, which are added to what lies in `out`;
- *     both roundings saturate. It always writes whole groups.
+ * flota_nn_dsp_gemm_4x1_s16: four channels by one column of int8 values, to int16: see nn_dsp_recurrent.h.
  *     weights, bias: as for flota_nn_dsp_gemm_4x1_s8.
  *     factors: the same, with bytes of -1 - n where the factor is at least 1/2: n is the left shift before the doubling
  *     multiplication, and no right shift follows.
  *
- * flota_nn_dsp_gemm_wide, flota_nn_dsp_gemm_wide_s8: what the others cannot prove: larger sums, a weight of -128 beside a negative one, any shift.
+ * flota_nn_dsp_gemm_wide, flota_nn_dsp_gemm_wide_s8, flota_nn_dsp_gemm_wide_s16: what the others cannot prove: larger sums,
+ *     a weight of -128 beside a negative one, any shift.
  *     weights: [group][k quad][channel], bytes 0 and 2 for the first pair of the quad, 1 and 3 for the second.
  *     bias: [group][channel].
  *     factors: [group]: four multipliers, then a word of four int8: the left shifts of nn.h.
@@ -38,7 +38,5 @@
 #include <stdint.h>
 
 #include "flota/nn_dsp.h"
-
-void flota_nn_dsp_gemm_4x1_s16(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int16_t *out);
 
 #endif

@@ -2,6 +2,7 @@
 #include "gemm.h"
 
 #include "dsp.h"
+#include "flota/nn_dsp_recurrent.h"
 
 static const int32_t *factors_of(const flota_nn_dsp_gemm_t *gemm, int32_t group)
 {

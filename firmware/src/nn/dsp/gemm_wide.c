@@ -1,13 +1,18 @@
 #include "dsp.h"
+#include "flota/nn_dsp_recurrent.h"
 #include "gemm.h"
 
-static int8_t finish(const flota_nn_dsp_gemm_t *gemm, int32_t group, int32_t place, int32_t sum)
+static int32_t scale(const flota_nn_dsp_gemm_t *gemm, int32_t group, int32_t place, int32_t sum)
 {
     const int32_t *factors = gemm->factors + group * (gemm->factors_stride / 4);
     const int8_t shift = (int8_t)((uint32_t)factors[4] >> (8 * place));
-    const int32_t scaled = multiply_by_quantized(sum, factors[place], shift);
 
-    return (int8_t)clamp(wrapping_add(scaled, gemm->offset >> 1), INT8_MIN, INT8_MAX);
+    return multiply_by_quantized(sum, factors[place], shift);
+}
+
+static int8_t finish(const flota_nn_dsp_gemm_t *gemm, int32_t group, int32_t place, int32_t sum)
+{
+    return (int8_t)dsp_ssat8(wrapping_add(scale(gemm, group, place, sum), gemm->offset >> 1));
 }
 
 /* Sums of two neighbouring channels of a group by two columns, over all quads. */
@@ -91,6 +96,22 @@ void flota_nn_dsp_gemm_wide_s8(const flota_nn_dsp_gemm_t *gemm, const int8_t *co
         sum_column(gemm->weights + 4 * quads * group, column, quads, sum);
         for (int32_t i = 0; i < (group + 1 < gemm->groups ? 4 : gemm->last_channels); i++) {
             *out++ = finish(gemm, group, i, sum[i]);
+        }
+    }
+}
+
+void flota_nn_dsp_gemm_wide_s16(const flota_nn_dsp_gemm_t *gemm, const int8_t *column, int16_t *out)
+{
+    const int32_t quads = gemm->pairs >> 1;
+
+    for (int32_t group = 0; group < gemm->groups; group++) {
+        const int32_t *bias = gemm->bias + 4 * group;
+        int32_t sum[4] = {bias[0], bias[1], bias[2], bias[3]};
+
+        sum_column(gemm->weights + 4 * quads * group, column, quads, sum);
+        for (int32_t i = 0; i < 4; i++) {
+            *out = (int16_t)dsp_ssat16(*out + dsp_ssat16(scale(gemm, group, i, sum[i])));
+            out++;
         }
     }
 }

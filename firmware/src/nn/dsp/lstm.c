@@ -1,7 +1,6 @@
 #include "../sigmoid_s16.h"
 #include "dsp.h"
 #include "flota/nn_dsp_recurrent.h"
-#include "gemm.h"
 #include "quads.h"
 
 static int32_t scale(const flota_nn_dsp_product_t *factor, int32_t product, int32_t zero)
@@ -40,8 +39,8 @@ static void find_gates(const flota_nn_dsp_lstm_t *lstm, const int8_t *input, con
     for (int32_t i = 0; i < 2 * lstm->units; i++) {
         words[i] = 0;
     }
-    flota_nn_dsp_gemm_4x1_s16(&lstm->input, quads_of(input, lstm->in_features, copy), gates);
-    flota_nn_dsp_gemm_4x1_s16(&lstm->recurrent, quads_of(hidden, lstm->units, copy), gates);
+    lstm->multiply_input(&lstm->input, quads_of(input, lstm->in_features, copy), gates);
+    lstm->multiply_recurrent(&lstm->recurrent, quads_of(hidden, lstm->units, copy), gates);
 }
 
 static void step(const flota_nn_dsp_lstm_t *lstm, const int8_t *input, int8_t *hidden, int16_t *cell, int8_t *output,

@@ -2,7 +2,6 @@
 
 #include "dsp.h"
 #include "flota/nn_dsp_recurrent.h"
-#include "gemm.h"
 #include "quads.h"
 
 /* Rows of a state of int8 and of their weights, from the one at work on. */
@@ -99,8 +98,20 @@ static const int16_t *find_features(const flota_nn_dsp_svdf_t *svdf, const int8_
     for (int32_t i = 0; i < room / 2; i++) {
         words[i] = 0;
     }
-    flota_nn_dsp_gemm_4x1_s16(&svdf->features, quads_of(input, svdf->in_features, (int8_t *)(features + room)), features);
+    svdf->multiply(&svdf->features, quads_of(input, svdf->in_features, (int8_t *)(features + room)), features);
     return features;
+}
+
+static int8_t finish(const flota_nn_dsp_svdf_t *svdf, int32_t sum)
+{
+    if (svdf->small_sums != 0) {
+        const int32_t right = -svdf->shift;
+        const int32_t rounding = (int32_t)((uint32_t)(2 * svdf->output_zero + 1) << (right - 1));
+
+        return (int8_t)dsp_ssat8(dsp_requantize(sum, svdf->multiplier, right, rounding));
+    }
+    sum = multiply_by_quantized(sum, svdf->multiplier, svdf->shift);
+    return (int8_t)dsp_ssat8(wrapping_add(sum, svdf->output_zero));
 }
 
 void flota_nn_dsp_svdf_s8_s16(const flota_nn_dsp_svdf_t *svdf, const int8_t *input, int16_t *state, int8_t *output,
@@ -118,8 +129,7 @@ void flota_nn_dsp_svdf_s8_s16(const flota_nn_dsp_svdf_t *svdf, const int8_t *inp
             for (int32_t i = svdf->rank; i != 0; i--) {
                 sum = move_row_s16(&rows, svdf->memory, *feature++, sum);
             }
-            sum = multiply_by_quantized(sum, svdf->multiplier, svdf->shift);
-            *output++ = (int8_t)dsp_ssat8(wrapping_add(sum, svdf->output_zero));
+            *output++ = finish(svdf, sum);
         }
     }
 }
@@ -127,8 +137,6 @@ void flota_nn_dsp_svdf_s8_s16(const flota_nn_dsp_svdf_t *svdf, const int8_t *inp
 void flota_nn_dsp_svdf_s8_s8(const flota_nn_dsp_svdf_t *svdf, const int8_t *input, int8_t *state, int8_t *output,
                              uint8_t *scratch)
 {
-    const int32_t right = -svdf->shift;
-    const int32_t rounding = (int32_t)((uint32_t)(2 * svdf->output_zero + 1) << (right - 1));
     rows_s8_t rows = {state, NULL};
 
     for (int32_t batch = 0; batch < svdf->batches; batch++) {
@@ -144,7 +152,7 @@ void flota_nn_dsp_svdf_s8_s8(const flota_nn_dsp_svdf_t *svdf, const int8_t *inpu
 
                 sum = move_row_s8(&rows, svdf->memory, newest, sum);
             }
-            *output++ = (int8_t)dsp_ssat8(dsp_requantize(sum, svdf->multiplier, right, rounding));
+            *output++ = finish(svdf, sum);
         }
     }
 }

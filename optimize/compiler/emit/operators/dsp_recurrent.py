@@ -7,8 +7,11 @@ import numpy as np
 from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, struct_text
 from optimize.compiler.emit.operators.dsp_gemm import gemm_text
 from optimize.compiler.emit.text import number_array
+from optimize.compiler.kernels_dsp import Product
 from optimize.compiler.kernels_dsp_recurrent import DspLstmCall, DspSvdfCall
 from optimize.compiler.kernels_recurrent import Factor
+
+PRODUCTS: dict[Product, str] = {"s16": "flota_nn_dsp_gemm_4x1_s16", "wide": "flota_nn_dsp_gemm_wide_s16"}
 
 
 def _lstm(name: str, call: DspLstmCall, operands: Operands) -> Code:
@@ -24,6 +27,8 @@ def _lstm(name: str, call: DspLstmCall, operands: Operands) -> Code:
         "batch_rows": layer.rows[0],
         "step_rows": layer.rows[1],
         "hidden_zero": -layer.hidden_offset,
+        "multiply_input": PRODUCTS[call.input.product],
+        "multiply_recurrent": PRODUCTS[call.recurrent.product],
         "input": input_gemm,
         "recurrent": recurrent_gemm,
         "forget": _product(layer.forget),
@@ -58,11 +63,13 @@ def _svdf(name: str, call: DspSvdfCall, operands: Operands) -> Code:
         "rank": layer.rank,
         "memory": layer.memory,
         "state_zero": layer.state_zero_point,
+        "multiply": PRODUCTS[call.features.product],
         "features": gemm,
         "time_weights": f"{name}_time_weights",
         "bias": f"{name}_bias",
         "multiplier": layer.factor[0],
         "shift": layer.factor[1],
+        "small_sums": int(call.small_sums),
         "output_zero": layer.output_offset,
     }
     function = "flota_nn_dsp_svdf_s8_s16" if wide else "flota_nn_dsp_svdf_s8_s8"
