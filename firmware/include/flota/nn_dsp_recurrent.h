@@ -14,11 +14,11 @@ typedef void flota_nn_dsp_multiply_s16_t(const flota_nn_dsp_gemm_t *gemm, const 
 
 flota_nn_dsp_multiply_s16_t flota_nn_dsp_gemm_4x1_s16, flota_nn_dsp_gemm_wide_s16;
 
-/* Products of two int16 to a value, rounded twice: see dsp_requantize. */
+/* Factor of the product of two int16, rounded twice: see dsp_requantize. */
 typedef struct {
     int32_t multiplier; /* in [2^30, 2^31) */
     int32_t shift;      /* to the right, after the doubling multiplication: 1..23 */
-} flota_nn_dsp_product_t;
+} flota_nn_dsp_factor_t;
 
 /* Long short-term memory over a sequence, as flota_nn_lstm_t. Four channels of the products are the gates of one unit:
  * input, forget, cell, output, in Q3.12. */
@@ -28,7 +28,7 @@ typedef struct {
     int32_t hidden_zero;           /* zero point of the hidden state, which the output shares */
     flota_nn_dsp_multiply_s16_t *multiply_input, *multiply_recurrent;
     flota_nn_dsp_gemm_t input, recurrent;
-    flota_nn_dsp_product_t forget, update, output; /* as the factors of flota_nn_lstm_t */
+    flota_nn_dsp_factor_t forget, update, output; /* as the factors of flota_nn_lstm_t */
     int32_t cell_multiplier, cell_shift;           /* argument of tanh: (cell * multiplier + rounding) >> shift */
     int32_t cell_min, cell_max;                    /* within int16 */
 } flota_nn_dsp_lstm_t;

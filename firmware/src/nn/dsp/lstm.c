@@ -3,7 +3,7 @@
 #include "flota/nn_dsp_recurrent.h"
 #include "quads.h"
 
-static int32_t scale(const flota_nn_dsp_product_t *factor, int32_t product, int32_t zero)
+static int32_t scale(const flota_nn_dsp_factor_t *factor, int32_t product, int32_t zero)
 {
     const int32_t bias = (int32_t)((uint32_t)(2 * zero + 1) << (factor->shift - 1));
 
