@@ -1,16 +1,27 @@
-"""Constants of the 3x3 depthwise kernel of the DSP extension: ``firmware/include/flota/nn_dsp_depthwise.h``."""
+"""Constants of the depthwise kernels of the DSP extension: ``firmware/include/flota/nn_dsp_depthwise.h``."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from optimize.compiler.exact_scaling import SUM_BITS, Factor, find_scaling
+from optimize.compiler.exact_scaling import SUM_BITS, Factor, Scaling, find_scaling
 from optimize.compiler.kernels import DepthwiseCall
 from optimize.compiler.kernels_dsp_depthwise import Channel3, DspDepthwiseCall, Exact3
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneConstants:
+    """Those of the kernel for large windows; see DspDepthwisePlaneCall."""
+
+    weights: bytes
+    biases: tuple[int, ...]
+    multipliers: tuple[int, ...]
+    shifts: tuple[int, ...] | None
 
 
 LEAST_SHIFT, MOST_SHIFT = 1, 23
@@ -48,12 +59,49 @@ def pack_channels(call: DepthwiseCall, *, transposed: bool) -> tuple[tuple[Chann
 
 def _scaled(call: DepthwiseCall, weights: Array, bias: int, factors: tuple[int, int]) -> Channel3 | None:
     """The channel with one multiplication."""
-    low, high = sum_range(weights)
-    scaling = find_scaling(low, high, bias, Factor(*factors, call.requantize.offset, call.requantize.clamp))
+    scaling = _scaling(call, weights, bias, factors)
     if scaling is None:
         return None
     words = _words(np.zeros_like(weights) if scaling.constant else weights)
     return Channel3(words, scaling.bias, scaling.multiplier)
+
+
+def _scaling(call: DepthwiseCall, weights: Array, bias: int, factors: tuple[int, int]) -> Scaling | None:
+    """The one multiplication of a channel, for sums of stored inputs."""
+    return find_scaling(*sum_range(weights), bias, Factor(*factors, call.requantize.offset, call.requantize.clamp))
+
+
+def pack_plane(call: DepthwiseCall, *, transposed: bool) -> PlaneConstants | None:
+    """Weights [channel][column][row], and biases, multipliers and shifts, or None where the kernel cannot be exact.
+
+    A column has an odd number of rows, the last may be zero. ``transposed``: the kernel's rows are the image's columns.
+    """
+    weights = np.frombuffer(call.weights, np.int8).astype(np.int64).reshape(*call.window.size, -1)
+    packed = weights.transpose((2, 0, 1) if transposed else (2, 1, 0)).copy()
+    biases = packed.sum(axis=(1, 2)) * call.input_offset
+    if call.bias is not None:
+        biases = biases + np.array(call.bias, np.int64)
+    factors: list[tuple[int, int, int]] = []
+    for index in range(call.output.channels):
+        found = _plane_factors(call, packed[index], int(biases[index]), call.requantize.of(index))
+        if found is None:
+            return None
+        factors.append(found)
+    odd = np.pad(packed, ((0, 0), (0, 0), (0, 1 - packed.shape[2] % 2)))
+    bias, multipliers, shifts = zip(*factors, strict=True)
+    return PlaneConstants(odd.astype(np.int8).tobytes(), bias, multipliers, shifts if any(shifts) else None)
+
+
+def _plane_factors(
+    call: DepthwiseCall, weights: Array, bias: int, factors: tuple[int, int]
+) -> tuple[int, int, int] | None:
+    """(bias, multiplier, shift) of a channel; the shift is 0 with one multiplication. Zeroes weights without effect."""
+    scaling = _scaling(call, weights, bias, factors)
+    if scaling is not None:
+        weights[:] = 0 if scaling.constant else weights
+        return scaling.bias, scaling.multiplier, 0
+    twice = _exact(weights, bias, factors)
+    return None if twice is None else (twice.bias, twice.multiplier, twice.shift)
 
 
 def _exact(weights: Array, bias: int, factors: tuple[int, int]) -> Exact3 | None:

@@ -75,6 +75,42 @@ typedef struct {
 void flota_nn_dsp_depthwise_s8(const flota_nn_dsp_depthwise_t *conv, const int8_t *input, int8_t *output);
 void flota_nn_dsp_depthwise_exact_s8(const flota_nn_dsp_depthwise_t *conv, const int8_t *input, int8_t *output);
 
+/* The loops for one height of the window (5, 7, any odd number) and one stride down the columns (1, 2). */
+struct flota_nn_dsp_depthwise_plane_job;
+typedef struct flota_nn_dsp_depthwise_plane_job flota_nn_dsp_depthwise_plane_job_t;
+typedef void flota_nn_dsp_depthwise_plane_run_t(const flota_nn_dsp_depthwise_plane_job_t *job);
+
+flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_5, flota_nn_dsp_depthwise_plane_5_2;
+flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_7, flota_nn_dsp_depthwise_plane_7_2;
+flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_any, flota_nn_dsp_depthwise_plane_any_2;
+
+/* Depthwise convolution with a larger window, a channel at a time, which is first brought into a plane of halfwords.
+ * "Rows" and "columns" are those of the image or, as it suits its size, the other way round; the steps say which. The
+ * finished value is that of flota_nn_dsp_depthwise_t, for sums of stored inputs times weights. */
+typedef struct {
+    int32_t batches, channels, filters; /* of the input; filters for each channel */
+    int32_t rows, columns;              /* of the input */
+    int32_t out_rows, out_columns;      /* of the output */
+    int32_t row_step, column_step;      /* of the input, in bytes */
+    int32_t out_row_step, out_column_step;
+    int32_t row_pad, column_pad;         /* what precedes the first row and column */
+    int32_t window_rows, window_columns; /* rows: odd, the last weights may be zeros */
+    int32_t column_stride;
+    int32_t plane_words, plane_columns; /* words of a column, each two rows; columns, those of the borders included */
+    int32_t output_zero;                /* for both roundings */
+    int8_t zero;                        /* the input's zero point, which stands for what lies outside the image */
+    const int8_t *weights;              /* [output channel][window column][window row] */
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int8_t *shift; /* NULL, or right shifts of the channels that are rounded twice: 1..23; 0 for the others */
+    flota_nn_dsp_depthwise_plane_run_t *run;
+} flota_nn_dsp_depthwise_plane_t;
+
+/* Scratch: 4 * window_columns * (window_rows + 1) + 4 * plane_columns * plane_words bytes. With one filter for each
+ * channel it may run in place: every channel is copied whole before it is written. */
+void flota_nn_dsp_depthwise_plane_s8(const flota_nn_dsp_depthwise_plane_t *conv, const int8_t *input, int8_t *output,
+                                     uint8_t *scratch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -57,7 +57,7 @@ def choose_depthwise3(call: DepthwiseCall) -> Kernel | None:
         or max(window.pad) > LARGEST_PAD
     ):
         return None
-    vertical, horizontal = _axes(call)
+    vertical, horizontal = axes_of(call)
     stride = window.stride[0]
     if any((axis.out_extent - 1) * stride - axis.pad >= axis.extent for axis in (vertical, horizontal)):
         return None  # a PAD fused into it makes windows that see nothing of the image
@@ -80,7 +80,7 @@ def choose_depthwise3(call: DepthwiseCall) -> Kernel | None:
     )
 
 
-def _axes(call: DepthwiseCall) -> tuple[Axis, Axis]:
+def axes_of(call: DepthwiseCall) -> tuple[Axis, Axis]:
     """The vertical and the horizontal axis of the image."""
     image, out = call.input, call.output
     return (

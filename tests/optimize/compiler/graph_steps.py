@@ -29,7 +29,7 @@ def conv(m: Maker) -> None:
 
 def depthwise(m: Maker) -> None:
     batch, _, _, channels = m.shape()
-    multiplier = m.pick(1, 1, 1, 1, 2, 3)
+    multiplier = m.pick(1, 1, 1, 1, 2, 3, 4)
     kernel = (3, 3) if m.chance(40) else m.kernel()
     dilation = m.dilation()
     table, out = m.window(kernel, dilation)
@@ -95,7 +95,7 @@ def conv1x1(m: Maker) -> None:
 
 
 def depthwise_same(m: Maker) -> None:
-    size = m.pick(1, 3, 3, 5)
+    size = m.pick(1, 3, 3, 5, 7)
     operands, scale = m.weights((1, size, size, m.shape()[3]), 3)
     fields = {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
     table = m.activated("DepthwiseConv2DOptions", depthMultiplier=1, **fields)

@@ -1,0 +1,195 @@
+/* The inner loops of the depthwise convolution that runs down the columns of one channel's plane.
+ *
+ * The plane: word [column][i] holds rows 2i and 2i + 1 of the column as packed halfwords, borders included. The weights
+ * of a column of the window, an odd number 2n - 1 of them from the top: word t is (w[t - 1], w[t]), zero outside, so
+ * words 1, 3, 5 ... meet the words of the plane for an output that starts at an even row, words 0, 2, 4 ... for the
+ * output below it. Each file depthwise_plane_*.c has the loops for one n and one stride down the columns, and only
+ * those that a model needs are linked.
+ */
+#ifndef FLOTA_NN_DSP_DEPTHWISE_PLANE_H
+#define FLOTA_NN_DSP_DEPTHWISE_PLANE_H
+
+#include "dsp.h"
+#include "flota/nn_dsp_depthwise.h"
+
+#define PLANE_INLINE static inline __attribute__((always_inline))
+
+/* One filter of one channel of one image. */
+struct flota_nn_dsp_depthwise_plane_job {
+    const uint32_t *plane;   /* column 0 of the window of output 0 */
+    const uint32_t *weights; /* word 0 of column 0 */
+    const uint32_t *weights_end;
+    int32_t column_words; /* of the plane */
+    int32_t weight_words; /* of a column of the window: 2n */
+    int32_t advance;      /* words of the plane from output column to output column */
+    int32_t out_rows, out_columns;
+    int32_t out_row_step, out_column_step; /* bytes */
+    int32_t bias, multiplier;
+    int32_t shift, rounding; /* for both roundings; shift 0: one multiplication is exact, and weights come 256 times */
+    int8_t *out;
+};
+
+typedef struct {
+    int32_t sum[4];
+} plane_sums_t;
+
+/* Finishes `outputs` sums that are rounded twice. Not inlined: few channels need it. */
+void flota_nn_dsp_depthwise_plane_round(const flota_nn_dsp_depthwise_plane_job_t *job, plane_sums_t *sums, int outputs);
+
+/* Adds a word of the plane, `i` words below the top of the window of the upper of two outputs that lie one below the
+ * other, to both. */
+PLANE_INLINE void plane_add_pair(int32_t *upper, int32_t *lower, uint32_t x, const uint32_t *w, const int i,
+                                 const int n)
+{
+    if (i >= 0 && i < n) {
+        *upper = i == n - 1 ? dsp_smlabt(x, w[2 * n - 2], *upper) : dsp_smlad(x, w[2 * i + 1], *upper);
+        *lower = i == 0 ? dsp_smlatb(x, w[1], *lower) : dsp_smlad(x, w[2 * i], *lower);
+    }
+}
+
+/* The same for one output of those that start at even rows only. */
+PLANE_INLINE void plane_add_one(int32_t *sum, uint32_t x, const uint32_t *w, const int i, const int n)
+{
+    if (i >= 0 && i < n) {
+        *sum = dsp_smlad(x, w[2 * i + 1], *sum);
+    }
+}
+
+/* One word of one column, `i` words below the top of the first window, for `outputs` outputs. */
+PLANE_INLINE void plane_add_word(plane_sums_t *s, const uint32_t *x, const uint32_t *w, const int i, const int n,
+                                 const int stride, const int outputs)
+{
+    if (stride == 1) {
+        if (i < n + outputs / 2 - 1) {
+            const uint32_t word = x[i];
+
+            plane_add_pair(&s->sum[0], &s->sum[1], word, w, i, n);
+            if (outputs == 4) {
+                plane_add_pair(&s->sum[2], &s->sum[3], word, w, i - 1, n);
+            }
+        }
+    } else if (i < n + outputs - 1) {
+        const uint32_t word = x[i];
+
+        plane_add_one(&s->sum[0], word, w, i, n);
+        plane_add_one(&s->sum[1], word, w, i - 1, n);
+        if (outputs == 4) {
+            plane_add_one(&s->sum[2], word, w, i - 2, n);
+            plane_add_one(&s->sum[3], word, w, i - 3, n);
+        }
+    }
+}
+
+/* One column, `n` known: no loop. At most 4 + 3 words. */
+PLANE_INLINE void plane_add_column(plane_sums_t *s, const uint32_t *x, const uint32_t *w, const int n,
+                                   const int stride, const int outputs)
+{
+    plane_add_word(s, x, w, 0, n, stride, outputs);
+    plane_add_word(s, x, w, 1, n, stride, outputs);
+    plane_add_word(s, x, w, 2, n, stride, outputs);
+    plane_add_word(s, x, w, 3, n, stride, outputs);
+    plane_add_word(s, x, w, 4, n, stride, outputs);
+    plane_add_word(s, x, w, 5, n, stride, outputs);
+    plane_add_word(s, x, w, 6, n, stride, outputs);
+}
+
+/* One column of any height. Nothing is read that no output needs: it may lie behind the plane. */
+PLANE_INLINE void plane_add_long_column(plane_sums_t *s, const uint32_t *x, const uint32_t *w, const uint32_t *w_end,
+                                        const int stride, const int outputs)
+{
+    const int slides = stride == 2 || outputs == 4; /* what is the lower word now is the upper one next */
+    uint32_t upper = slides ? *x++ : 0;
+
+    for (; w != w_end; w += 2) {
+        const uint32_t odd = w[0], even = w[1];
+        const uint32_t lower = *x++;
+
+        if (!slides) {
+            s->sum[0] = dsp_smlad(lower, even, s->sum[0]);
+            s->sum[1] = dsp_smlad(lower, odd, s->sum[1]);
+        } else {
+            s->sum[0] = dsp_smlad(upper, even, s->sum[0]);
+            s->sum[1] = stride == 1 ? dsp_smlad(upper, odd, s->sum[1]) : dsp_smlad(lower, even, s->sum[1]);
+            upper = lower;
+        }
+        if (outputs == 4) {
+            s->sum[2] = dsp_smlad(stride == 1 ? lower : x[0], even, s->sum[2]);
+            s->sum[3] = dsp_smlad(stride == 1 ? lower : x[1], stride == 1 ? odd : even, s->sum[3]);
+        }
+    }
+}
+
+/* All columns of the window; `n` 0 stands for any. */
+PLANE_INLINE plane_sums_t plane_sum(const flota_nn_dsp_depthwise_plane_job_t *job, const uint32_t *x, const int n,
+                                    const int stride, const int outputs)
+{
+    const uint32_t *w = job->weights;
+    const uint32_t *const end = job->weights_end;
+    const int32_t column_words = job->column_words;
+    const int32_t weight_words = n != 0 ? 2 * n : job->weight_words;
+    plane_sums_t s = {{job->bias, job->bias, job->bias, job->bias}};
+
+    do {
+        if (n != 0) {
+            plane_add_column(&s, x, w, n, stride, outputs);
+        } else {
+            plane_add_long_column(&s, x, w, w + weight_words, stride, outputs);
+        }
+        w += weight_words;
+        x += column_words;
+    } while (w != end);
+    return s;
+}
+
+PLANE_INLINE int32_t plane_scale(int32_t sum, int32_t multiplier) { return dsp_ssat8_asr(dsp_smmul(sum, multiplier), 8); }
+
+/* `outputs` (2 or 4) rows of all output columns, of which the last is left out if not `full`. */
+PLANE_INLINE void plane_run_rows(const flota_nn_dsp_depthwise_plane_job_t *job, const uint32_t *x, int8_t *out,
+                                 int32_t full, const int n, const int stride, const int outputs)
+{
+    const int32_t step = job->out_row_step;
+    const int32_t last_step = full ? step : 0;
+
+    for (int32_t i = job->out_columns; i != 0; i--) {
+        plane_sums_t s = plane_sum(job, x, n, stride, outputs);
+        int8_t *const before_last = out + (outputs - 2) * step;
+
+        if (job->shift == 0) {
+            s.sum[0] = plane_scale(s.sum[0], job->multiplier);
+            s.sum[1] = plane_scale(s.sum[1], job->multiplier);
+            s.sum[2] = plane_scale(s.sum[2], job->multiplier);
+            s.sum[3] = plane_scale(s.sum[3], job->multiplier);
+        } else {
+            plane_sums_t sums = s; /* a copy, so that the address of the other is never taken */
+
+            flota_nn_dsp_depthwise_plane_round(job, &sums, outputs);
+            s = sums;
+        }
+        before_last[last_step] = (int8_t)s.sum[outputs - 1]; /* first, so that the one before may overwrite it */
+        *before_last = (int8_t)s.sum[outputs - 2];
+        if (outputs == 4) {
+            out[step] = (int8_t)s.sum[1];
+            *out = (int8_t)s.sum[0];
+        }
+        out += job->out_column_step;
+        x += job->advance;
+    }
+}
+
+PLANE_INLINE void plane_run(const flota_nn_dsp_depthwise_plane_job_t *job, const int n, const int stride)
+{
+    const uint32_t *x = job->plane;
+    int8_t *out = job->out;
+    int32_t rest = job->out_rows;
+
+    for (; rest > 2; rest -= 4) {
+        plane_run_rows(job, x, out, rest > 3, n, stride, 4);
+        x += 2 * stride;
+        out += 4 * job->out_row_step;
+    }
+    if (rest > 0) {
+        plane_run_rows(job, x, out, rest > 1, n, stride, 2);
+    }
+}
+
+#endif
