@@ -9,7 +9,7 @@ from optimize.compiler.kernels import Image, Kernel
 from optimize.compiler.kernels_dsp import CLAMP_SOURCE
 from optimize.compiler.kernels_dsp_depthwise import Axis
 
-FAST_TAPS = (5, 7)
+FAST_TAPS = (3, 5, 7, 9)
 """Heights of the window that have loops of their own."""
 
 STRIDES = (1, 2)

@@ -75,13 +75,15 @@ typedef struct {
 void flota_nn_dsp_depthwise_s8(const flota_nn_dsp_depthwise_t *conv, const int8_t *input, int8_t *output);
 void flota_nn_dsp_depthwise_exact_s8(const flota_nn_dsp_depthwise_t *conv, const int8_t *input, int8_t *output);
 
-/* The loops for one height of the window (5, 7, any odd number) and one stride down the columns (1, 2). */
+/* The loops for one height of the window (3, 5, 7, 9, any odd number) and one stride down the columns (1, 2). */
 struct flota_nn_dsp_depthwise_plane_job;
 typedef struct flota_nn_dsp_depthwise_plane_job flota_nn_dsp_depthwise_plane_job_t;
 typedef void flota_nn_dsp_depthwise_plane_run_t(const flota_nn_dsp_depthwise_plane_job_t *job);
 
+flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_3, flota_nn_dsp_depthwise_plane_3_2;
 flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_5, flota_nn_dsp_depthwise_plane_5_2;
 flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_7, flota_nn_dsp_depthwise_plane_7_2;
+flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_9, flota_nn_dsp_depthwise_plane_9_2;
 flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_any, flota_nn_dsp_depthwise_plane_any_2;
 
 /* Depthwise convolution with a larger window, a channel at a time, which is first brought into a plane of halfwords.
@@ -95,7 +97,7 @@ typedef struct {
     int32_t out_row_step, out_column_step;
     int32_t row_pad, column_pad;         /* what precedes the first row and column */
     int32_t window_rows, window_columns; /* rows: odd, the last weights may be zeros */
-    int32_t column_stride;
+    int32_t row_stride, column_stride;  /* of rows: 1 or 2 */
     int32_t plane_words, plane_columns; /* words of a column, each two rows; columns, those of the borders included */
     int32_t output_zero;                /* for both roundings */
     int8_t zero;                        /* the input's zero point, which stands for what lies outside the image */

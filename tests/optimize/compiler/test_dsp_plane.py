@@ -36,6 +36,10 @@ LAYERS = {
     "9x1, two images": Layer((29, 1, 5), kernel=(9, 1), batches=2),
     "9x1, stride 2": Layer((29, 1, 5), (2, 1), kernel=(9, 1)),
     "9x1, stride 3": Layer((29, 2, 5), (3, 1), kernel=(9, 1)),
+    "2x1 to 2, one column": Layer((23, 1, 3), (2, 1), kernel=(2, 1), padding=VALID),
+    "5x1, one column of four": Layer((4, 1, 3), kernel=(5, 1)),
+    "3x1, one column of three": Layer((3, 1, 3), kernel=(3, 1)),
+    "7x1, one column of eight": Layer((8, 1, 3), kernel=(7, 1)),
     "33x1": Layer((50, 1, 3), kernel=(33, 1), weights=(-40, 40)),
     "2x2": Layer((5, 6, 4), kernel=(2, 2)),
     "1x1": Layer((4, 3, 8), kernel=(1, 1)),
@@ -122,12 +126,16 @@ def test_on_the_emulated_board(laid: Laid) -> None:
 
 
 CHOSEN = {
+    "depthwise_plane_3.c": Layer((12, 12, 8), multiplier=2),
+    "depthwise_plane_3_2.c": Layer((12, 12, 8), 2, multiplier=2),
     "depthwise_plane_5.c": Layer((12, 12, 8), kernel=(5, 5)),
-    "depthwise_plane_5_2.c": Layer((12, 12, 8), 2, kernel=(5, 5)),
+    "depthwise_plane_5_2.c": Layer((12, 12, 8), 2, kernel=(4, 5)),
     "depthwise_plane_7.c": Layer((12, 12, 8), kernel=(7, 7)),
-    "depthwise_plane_7_2.c": Layer((12, 12, 8), 2, kernel=(7, 7)),
-    "depthwise_plane_any.c": Layer((1, 100, 8), kernel=(1, 9)),
-    "depthwise_plane_any_2.c": Layer((1, 100, 8), (1, 2), kernel=(1, 9)),
+    "depthwise_plane_7_2.c": Layer((12, 12, 8), 2, kernel=(7, 6)),
+    "depthwise_plane_9.c": Layer((1, 100, 8), kernel=(1, 9)),
+    "depthwise_plane_9_2.c": Layer((1, 100, 8), (1, 2), kernel=(1, 9)),
+    "depthwise_plane_any.c": Layer((1, 100, 8), kernel=(1, 11)),
+    "depthwise_plane_any_2.c": Layer((1, 100, 8), (1, 2), kernel=(1, 12)),
     "depthwise3.c": Layer((12, 12, 8)),
     "depthwise.c": Layer((7, 1, 32), kernel=(7, 1), padding=VALID),
 }

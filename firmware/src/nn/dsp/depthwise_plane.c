@@ -62,6 +62,25 @@ static void expand(const flota_nn_dsp_depthwise_plane_t *c, const int8_t *weight
     }
 }
 
+/* The loops begin anew for every four rows. So one column is taken as four rows of a column for each four of them. */
+static void run_column(const flota_nn_dsp_depthwise_plane_t *c, const flota_nn_dsp_depthwise_plane_job_t *job)
+{
+    flota_nn_dsp_depthwise_plane_job_t part = *job;
+
+    part.advance = 2 * c->row_stride;
+    part.out_rows = 4;
+    part.out_columns = job->out_rows / 4;
+    part.out_column_step = 4 * job->out_row_step;
+    if (part.out_columns != 0) {
+        c->run(&part);
+    }
+    part.plane += part.out_columns * part.advance;
+    part.out += part.out_columns * part.out_column_step;
+    part.out_rows = job->out_rows % 4;
+    part.out_columns = 1;
+    c->run(&part);
+}
+
 /* All filters of the channel in the plane. */
 static void run_channel(const flota_nn_dsp_depthwise_plane_t *c, int32_t channel, uint32_t *weights,
                         flota_nn_dsp_depthwise_plane_job_t *job)
@@ -76,7 +95,11 @@ static void run_channel(const flota_nn_dsp_depthwise_plane_t *c, int32_t channel
         job->multiplier = c->multiplier[i];
         job->shift = shift;
         job->rounding = shift == 0 ? 0 : (int32_t)((uint32_t)(2 * c->output_zero + 1) << (shift - 1));
-        c->run(job);
+        if (job->out_columns == 1) {
+            run_column(c, job);
+        } else {
+            c->run(job);
+        }
         job->out++;
     }
 }

@@ -12,6 +12,20 @@
 #include "dsp.h"
 #include "flota/nn_dsp_depthwise.h"
 
+/* Loads a word here and not later: a load after a load takes a cycle less, and GCC would spread them among the
+ * multiplications, or make pairs of them (LDRD), which take longer than two in a row. */
+#if defined(__ARM_FEATURE_DSP)
+#define PLANE_LOAD(to, from)                    \
+    do {                                        \
+        (to) = (from);                          \
+        __asm__ volatile("" : : "r"(to)); \
+    } while (0)
+#define PLANE_LOADED() __asm__ volatile("")
+#else
+#define PLANE_LOAD(to, from) ((to) = (from))
+#define PLANE_LOADED() ((void)0)
+#endif
+
 #define PLANE_INLINE static inline __attribute__((always_inline))
 
 /* One filter of one channel of one image. */
@@ -56,41 +70,120 @@ PLANE_INLINE void plane_add_one(int32_t *sum, uint32_t x, const uint32_t *w, con
 }
 
 /* One word of one column, `i` words below the top of the first window, for `outputs` outputs. */
-PLANE_INLINE void plane_add_word(plane_sums_t *s, const uint32_t *x, const uint32_t *w, const int i, const int n,
+PLANE_INLINE void plane_add_word(plane_sums_t *s, uint32_t x, const uint32_t *w, const int i, const int n,
                                  const int stride, const int outputs)
 {
     if (stride == 1) {
-        if (i < n + outputs / 2 - 1) {
-            const uint32_t word = x[i];
-
-            plane_add_pair(&s->sum[0], &s->sum[1], word, w, i, n);
-            if (outputs == 4) {
-                plane_add_pair(&s->sum[2], &s->sum[3], word, w, i - 1, n);
-            }
-        }
-    } else if (i < n + outputs - 1) {
-        const uint32_t word = x[i];
-
-        plane_add_one(&s->sum[0], word, w, i, n);
-        plane_add_one(&s->sum[1], word, w, i - 1, n);
+        plane_add_pair(&s->sum[0], &s->sum[1], x, w, i, n);
         if (outputs == 4) {
-            plane_add_one(&s->sum[2], word, w, i - 2, n);
-            plane_add_one(&s->sum[3], word, w, i - 3, n);
+            plane_add_pair(&s->sum[2], &s->sum[3], x, w, i - 1, n);
+        }
+    } else {
+        plane_add_one(&s->sum[0], x, w, i, n);
+        plane_add_one(&s->sum[1], x, w, i - 1, n);
+        if (outputs == 4) {
+            plane_add_one(&s->sum[2], x, w, i - 2, n);
+            plane_add_one(&s->sum[3], x, w, i - 3, n);
         }
     }
 }
 
-/* One column, `n` known: no loop. At most 4 + 3 words. */
-PLANE_INLINE void plane_add_column(plane_sums_t *s, const uint32_t *x, const uint32_t *w, const int n,
-                                   const int stride, const int outputs)
+/* Word `i` of a column and the weights that it is the first to meet. */
+PLANE_INLINE void plane_step(plane_sums_t *s, const uint32_t *x, const uint32_t *w, uint32_t *v, const int i,
+                             const int n, const int outputs)
 {
-    plane_add_word(s, x, w, 0, n, stride, outputs);
-    plane_add_word(s, x, w, 1, n, stride, outputs);
-    plane_add_word(s, x, w, 2, n, stride, outputs);
-    plane_add_word(s, x, w, 3, n, stride, outputs);
-    plane_add_word(s, x, w, 4, n, stride, outputs);
-    plane_add_word(s, x, w, 5, n, stride, outputs);
-    plane_add_word(s, x, w, 6, n, stride, outputs);
+    if (i < n) {
+        const int lowest = i == n - 1 && outputs == 4;
+        uint32_t x0, x1 = 0;
+
+        PLANE_LOADED();
+        PLANE_LOAD(x0, x[i]);
+        PLANE_LOAD(v[2 * i], w[2 * i]);
+        if (i < n - 1) {
+            PLANE_LOAD(v[2 * i + 1], w[2 * i + 1]);
+        }
+        if (lowest) {
+            PLANE_LOAD(x1, x[i + 1]);
+        }
+        plane_add_word(s, x0, v, i, n, 1, outputs);
+        if (lowest) {
+            plane_add_word(s, x1, v, i + 1, n, 1, outputs);
+        }
+    }
+}
+
+/* One column, stride 1, `n` (2 to 5) known: no loop. */
+PLANE_INLINE void plane_add_column(plane_sums_t *s, const uint32_t *x, const uint32_t *w, const int n,
+                                   const int outputs)
+{
+    const int lowest = n == 2 && outputs == 4;
+    uint32_t v[10] = {0}, x0, x1, x2 = 0;
+
+    PLANE_LOAD(v[1], w[1]);
+    PLANE_LOAD(x0, x[0]);
+    PLANE_LOAD(x1, x[1]);
+    PLANE_LOAD(v[2], w[2]);
+    if (n > 2) {
+        PLANE_LOAD(v[3], w[3]);
+    }
+    if (lowest) {
+        PLANE_LOAD(x2, x[2]);
+    }
+    plane_add_word(s, x0, v, 0, n, 1, outputs);
+    plane_add_word(s, x1, v, 1, n, 1, outputs);
+    if (lowest) {
+        plane_add_word(s, x2, v, 2, n, 1, outputs);
+    }
+    plane_step(s, x, w, v, 2, n, outputs);
+    plane_step(s, x, w, v, 3, n, outputs);
+    plane_step(s, x, w, v, 4, n, outputs);
+}
+
+/* Words `i` to i + 2 of a column of which `words` are needed. */
+PLANE_INLINE void plane_step_apart(plane_sums_t *s, const uint32_t *x, const uint32_t *v, const int i, const int n,
+                                   const int outputs)
+{
+    const int words = n + outputs - 1;
+    uint32_t x0 = 0, x1 = 0, x2 = 0;
+
+    PLANE_LOADED();
+    if (i < words) {
+        PLANE_LOAD(x0, x[i]);
+    }
+    if (i + 1 < words) {
+        PLANE_LOAD(x1, x[i + 1]);
+    }
+    if (i + 2 < words) {
+        PLANE_LOAD(x2, x[i + 2]);
+    }
+    plane_add_word(s, x0, v, i, n, 2, outputs);
+    plane_add_word(s, x1, v, i + 1, n, 2, outputs);
+    plane_add_word(s, x2, v, i + 2, n, 2, outputs);
+}
+
+/* One column, stride 2, `n` (2 to 5) known: no loop. */
+PLANE_INLINE void plane_add_column_apart(plane_sums_t *s, const uint32_t *x, const uint32_t *w, const int n,
+                                         const int outputs)
+{
+    uint32_t v[10] = {0}, x0, x1;
+
+    PLANE_LOAD(v[1], w[1]);
+    PLANE_LOAD(x0, x[0]);
+    PLANE_LOAD(v[3], w[3]);
+    PLANE_LOAD(x1, x[1]);
+    if (n > 2) {
+        PLANE_LOAD(v[5], w[5]);
+    }
+    if (n > 3) {
+        PLANE_LOAD(v[7], w[7]);
+    }
+    if (n > 4) {
+        PLANE_LOAD(v[9], w[9]);
+    }
+    plane_add_word(s, x0, v, 0, n, 2, outputs);
+    plane_add_word(s, x1, v, 1, n, 2, outputs);
+    plane_step_apart(s, x, v, 2, n, outputs);
+    plane_step_apart(s, x, v, 5, n, outputs);
 }
 
 /* One column of any height. Nothing is read that no output needs: it may lie behind the plane. */
@@ -130,8 +223,10 @@ PLANE_INLINE plane_sums_t plane_sum(const flota_nn_dsp_depthwise_plane_job_t *jo
     plane_sums_t s = {{job->bias, job->bias, job->bias, job->bias}};
 
     do {
-        if (n != 0) {
-            plane_add_column(&s, x, w, n, stride, outputs);
+        if (n != 0 && stride == 1) {
+            plane_add_column(&s, x, w, n, outputs);
+        } else if (n != 0) {
+            plane_add_column_apart(&s, x, w, n, outputs);
         } else {
             plane_add_long_column(&s, x, w, w + weight_words, stride, outputs);
         }

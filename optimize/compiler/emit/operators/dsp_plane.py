@@ -46,6 +46,7 @@ def _fields(name: str, call: DspDepthwisePlaneCall) -> Fields:
         "column_pad": call.columns.pad,
         "window_rows": call.taps,
         "window_columns": call.window_columns,
+        "row_stride": call.strides[0],
         "column_stride": call.strides[1],
         "plane_words": call.plane.words,
         "plane_columns": call.plane.columns,
