@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from optimize.errors import InvalidModel
 
 TRUNCATED_HINT = "the file is truncated or damaged; export or download it again"
+LIMIT_HINT = "no model for a microcontroller has so many: use a smaller one, join or split tensors in several steps"
 
 _U8, _I8, _BOOL = struct.Struct("<B"), struct.Struct("<b"), struct.Struct("<?")
 _U16, _U32, _I32, _F32, _U64 = (struct.Struct(f"<{code}") for code in "HIifQ")
@@ -105,10 +106,10 @@ class Table:
             return 0, 0
         head = _follow(self.buffer, position)
         count = int(_unpack(self.buffer, _U32, head))
-        if count > limit:
-            raise InvalidModel(f"{what}: {count} entries, at most {limit} make sense", hint=TRUNCATED_HINT)
         if head + 4 + count * item_bytes > len(self.buffer):
             raise _outside(head + 4 + count * item_bytes, len(self.buffer))
+        if count > limit:
+            raise InvalidModel(f"{what}: {count} entries, the compiler takes {limit}", hint=LIMIT_HINT)
         return head + 4, count
 
     def _locate(self, field: int) -> int | None:

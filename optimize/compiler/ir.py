@@ -54,6 +54,12 @@ class Tensor:
     """The file leaves sizes open and ``shape`` holds ones for them; only while the file is read."""
 
     @property
+    def short_name(self) -> str:
+        """The telling end of a converter's tensor name, which joins the names of all fused layers with semicolons."""
+        last = self.name.rstrip(";").rpartition(";")[2]
+        return last if len(last) <= 40 else "..." + last[-37:]
+
+    @property
     def elements(self) -> int:
         """Number of values."""
         return math.prod(self.shape)

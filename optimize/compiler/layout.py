@@ -108,10 +108,14 @@ LARGEST_OVERLAP = 2 * 1024 * 1024
 """Bytes. Larger tensors do not share: replaying their kernels takes long, and no microcontroller holds them."""
 
 
+MOST_INPUTS = 64
+"""Inputs of an operator. With more none shares: each would replay the moves of all."""
+
+
 def lead_of(graph: Graph, op: Op, owner: int) -> int | None:
     """The lead of a buffer that may be several operands of ``op``: all of them must have one."""
     largest = max(graph.tensors[owner].bytes, graph.tensors[op.outputs[0]].bytes)
-    if not isinstance(op.payload, Kernel) or largest > LARGEST_OVERLAP:
+    if not isinstance(op.payload, Kernel) or largest > LARGEST_OVERLAP or len(op.inputs) > MOST_INPUTS:
         return None
     found = [op.payload.lead(place) for place, index in enumerate(op.inputs) if graph.storage(index) == owner]
     known = [lead for lead in found if lead is not None]

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from optimize.compiler import schema
-from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table, root_table
+from optimize.compiler.flatbuffer import LIMIT_HINT, TRUNCATED_HINT, Table, root_table
 from optimize.compiler.folding import fold
 from optimize.compiler.ir import Graph, Op, Opaque, Quant, Tensor
 from optimize.compiler.operators import RULES, read_payload
+from optimize.compiler.operators.context import MAX_OPERANDS
 from optimize.compiler.recurrent import RECURRENT, adopt_variable_tensors, read_recurrent
 from optimize.compiler.subgraphs import called_once, refuse_other_subgraphs
 from optimize.compiler.variables import VARIABLE_OPERATORS, read_variable_op, resolve_variables
@@ -29,7 +30,8 @@ class Limits:
     tensors: int = 10_000
     operators: int = 2_000
     operator_codes: int = 1_000
-    operands: int = 256
+    operands: int = MAX_OPERANDS
+    all_operands: int = 100_000
     rank: int = 8
     channels: int = 65_536
     scales: int = 1_000_000
@@ -100,7 +102,7 @@ class _Constants:
 
     def read_tensors(self, subgraph: Table) -> tuple[Tensor, ...]:
         tables = subgraph.tables(schema.SubGraph.TENSORS, limit=LIMITS.tensors, what="tensors")
-        inputs = subgraph.i32s(schema.SubGraph.INPUTS, limit=LIMITS.operands, what="graph inputs")
+        inputs = frozenset(subgraph.i32s(schema.SubGraph.INPUTS, limit=LIMITS.operands, what="graph inputs"))
         return tuple(self._read(index, table, index in inputs) for index, table in enumerate(tables))
 
     def _read(self, index: int, table: Table, is_input: bool) -> Tensor:
@@ -199,8 +201,12 @@ def _indices(table: Table, field: int, count: int, what: str, *, optional: bool 
 
 def _read_ops(tables: list[Table], codes: tuple[str, ...], tensors: list[Tensor]) -> Iterator[Op]:
     """The operators in order, but for those whose result is constant: that goes into ``tensors``."""
+    operands = 0
     for position, table in enumerate(tables):
         op = _read_op(position, table, codes, tensors)
+        operands += len(op.inputs) + len(op.outputs)  # a small file may point to one long vector from every operator
+        if operands > LIMITS.all_operands:
+            raise InvalidModel(f"{op.label}: more than {LIMITS.all_operands} operands in one graph", hint=LIMIT_HINT)
         folded = fold(op, tensors)
         if folded is None:
             yield op

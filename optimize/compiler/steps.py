@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from optimize.compiler.emit import function_name, short
+from optimize.compiler.emit import function_name
 from optimize.compiler.ir import Graph, Op
 from optimize.compiler.kernels import Kernel
 from optimize.compiler.layout import Layout
@@ -102,4 +102,4 @@ def memory_of(graph: Graph, layout: Layout) -> tuple[MemoryBlock, ...]:
 
 
 def _label(graph: Graph, tensor: int) -> str:
-    return short(graph.tensors[tensor].name)
+    return graph.tensors[tensor].short_name

@@ -123,13 +123,7 @@ def function_name(op: Op) -> str:
 
 def _tensor_text(graph: Graph, index: int) -> str:
     tensor = graph.tensors[index]
-    return comment(f"{short(tensor.name)} {shape_text(tensor.shape)}")
-
-
-def short(name: str) -> str:
-    """The telling end of a converter's tensor name, which joins the names of all fused layers with semicolons."""
-    last = name.rstrip(";").rpartition(";")[2]
-    return last if len(last) <= 40 else "..." + last[-37:]
+    return comment(f"{tensor.short_name} {shape_text(tensor.shape)}")
 
 
 def _operand(graph: Graph, offsets: dict[int, int], index: int, *, const: bool) -> str:
@@ -191,7 +185,7 @@ def _initial(index: int, state: State, place: StatePlace) -> Initial:
 
 def _slot(graph: Graph, offsets: dict[int, int], index: int) -> Slot:
     tensor = graph.tensors[index]
-    description = f"{short(tensor.name)}: {tensor.dtype} {shape_text(tensor.shape)}"
+    description = f"{tensor.short_name}: {tensor.dtype} {shape_text(tensor.shape)}"
     if tensor.quant is not None and len(tensor.quant.scales) == 1:
         description += f", real = {tensor.quant.scales[0]:.9g} * (stored {-tensor.quant.zero_points[0]:+d})"
     return Slot(offsets[graph.storage(index)], tensor.bytes, comment(description))

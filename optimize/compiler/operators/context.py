@@ -13,6 +13,9 @@ from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table
 from optimize.compiler.ir import Activation, Padding, SourcePayload, Tensor
 from optimize.errors import InvalidModel, UnsupportedOperator
 
+MAX_OPERANDS = 1024
+"""Inputs or outputs of one operator, or of the graph."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -110,4 +113,4 @@ def read_pair(context: Context, what: str, vertical: int, horizontal: int) -> tu
     return vertical, horizontal
 
 
-ONE, TWO = range(1, 2), range(2, 3)
+ONE, TWO, MANY = range(1, 2), range(2, 3), range(1, MAX_OPERANDS + 1)

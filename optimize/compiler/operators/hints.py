@@ -65,8 +65,22 @@ HINTS: dict[str, str] = {
 """Operator name -> advice; others get the list of what is supported."""
 
 
+CUSTOM_HINTS: dict[str, str] = {
+    "CIRCULAR_BUFFER": "keep past frames in a variable (tf.Variable, exported with READ_VARIABLE and ASSIGN_VARIABLE)",
+    "Flex": "convert with TFLITE_BUILTINS only: the layer needs TensorFlow itself",
+    "Signal": "compute the features before the model (TFLM has the same as a C library, its folder signal/) and give "
+    "the model the int8 features",
+    "TFLite_Detection_PostProcess": "end the model at boxes and scores, and choose among them in the application",
+    "ethos-u": "this file is Vela's, for an Ethos-U: compile the one that Vela was given",
+}
+"""Beginnings of names of custom operators -> advice where neither runtime helps, or another way is nearer."""
+
+
 def way_out(name: str, supported: tuple[str, ...]) -> str:
     """The hint of the refusal of operator ``name``."""
+    for prefix, advice in CUSTOM_HINTS.items():
+        if name.startswith(f"CUSTOM '{prefix}"):
+            return advice
     if name.startswith("CUSTOM"):
         return f"rewrite the layer with built-in operators, {TARGETS}"
     advice = HINTS.get(name, f"replace the layer ({', '.join(supported)} are supported)")

@@ -9,7 +9,7 @@ import numpy as np
 from optimize.compiler import schema
 from optimize.compiler.flatbuffer import TRUNCATED_HINT
 from optimize.compiler.ir import Concat, Pad, Reshape, Transpose
-from optimize.compiler.operators.context import ONE, TWO, Context, Rule
+from optimize.compiler.operators.context import MANY, ONE, TWO, Context, Rule
 from optimize.errors import InvalidModel, UnsupportedOperator
 
 
@@ -87,7 +87,7 @@ def _squeeze(context: Context) -> Reshape:
 
 
 RULES: dict[str, Rule] = {
-    "CONCATENATION": Rule(_concat, range(1, 257), options_type=10),
+    "CONCATENATION": Rule(_concat, MANY, options_type=10),
     "EXPAND_DIMS": Rule(_expand_dims, TWO, runtime_inputs=1),
     "PAD": Rule(_pad, TWO, runtime_inputs=1),
     "PADV2": Rule(_pad, range(3, 4), runtime_inputs=1),

@@ -7,9 +7,7 @@ import math
 from optimize.compiler import schema
 from optimize.compiler.geometry import contiguous_strides
 from optimize.compiler.ir import Move, Rearrange, Tensor
-from optimize.compiler.operators.context import ONE, Context, Rule
-
-MANY = range(1, 257)
+from optimize.compiler.operators.context import MANY, ONE, Context, Rule
 
 
 def cut(tensor: Tensor, starts: tuple[int, ...], steps: tuple[int, ...], counts: tuple[int, ...]) -> Move:

@@ -21,6 +21,7 @@ from optimize.compiler.ir import (
     Reshape,
     Softmax,
     Take,
+    Tensor,
     TransposeConv,
     Unary,
 )
@@ -29,6 +30,21 @@ from optimize.compiler.state import Copy
 from optimize.errors import UnsupportedOperator
 
 QUANTIZE_HINT = "convert the model with full int8 quantization (inference_input_type and output_type int8)"
+
+NATURES = {
+    "float32": ": a float32 model",
+    "float16": ": a model with float16 weights",
+    "int16": ": a model with 16-bit activations (16x8 quantization)",
+    "uint8": ": a uint8 model of TensorFlow 1",
+}
+HINTS = {
+    "float32": QUANTIZE_HINT + ", with a representative_dataset",
+    "float16": QUANTIZE_HINT + ", with a representative_dataset",
+    "int16": "convert it with 8-bit activations: supported_ops TFLITE_BUILTINS_INT8, not "
+    "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8; or run it with target cortex-m4f-tflm",
+    "uint8": QUANTIZE_HINT + ", with the converter of TensorFlow 2",
+}
+"""Type -> what to do about a model that computes in it."""
 
 FLOAT_HINT = "keep it in float between DEQUANTIZE and QUANTIZE: convert with TFLITE_BUILTINS allowed beside int8"
 
@@ -59,9 +75,17 @@ def _check_types(graph: Graph, op: Op) -> None:
         tensor = graph.tensors[index]
         if tensor.dtype not in allowed:
             raise UnsupportedOperator(
-                f"{op.label}: tensor {index} ({tensor.name}) is {tensor.dtype}, supported is {' or '.join(allowed)}",
-                hint=QUANTIZE_HINT,
+                f"{op.label}: tensor {index} ({tensor.short_name}) is {tensor.dtype}, supported is "
+                f"{' or '.join(allowed)}{_nature(graph, op, tensor)}",
+                hint=HINTS.get(tensor.dtype, QUANTIZE_HINT),
             )
+
+
+def _nature(graph: Graph, op: Op, tensor: Tensor) -> str:
+    """What kind of model has a tensor of that type where one of int8 is due; "" where that says nothing."""
+    if tensor.dtype == "float32" and any(graph.tensors[index].dtype == "int8" for index in op.inputs):
+        return ": a model with dynamic range quantization, only its weights are int8"
+    return NATURES.get(tensor.dtype, "")
 
 
 def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:

@@ -19,6 +19,10 @@ SEARCH_STEPS = 100_000
 """How often an operator may be put after a set, over all layers: about half a second in CPython on a slow core."""
 
 
+WIDEST = 200
+"""Operators that may run next, with which a search would take long; no model branches so much."""
+
+
 def schedule(graph: Graph) -> Graph:
     """The same operators in an order whose arena is smaller, or ``graph`` itself where none is found."""
     work, given = _Work(graph), list(range(len(graph.ops)))
@@ -64,6 +68,9 @@ class _Work:
                     self.after[other].append(number)
         self.size = {owner: -(-graph.tensors[owner].bytes // ALIGNMENT) * ALIGNMENT for owner in self.readers}
         self.size |= dict.fromkeys((state.after for state in graph.states), 0)  # has its bytes before and after
+        self.read = [
+            tuple(sorted({owner for owner in map(graph.storage, op.inputs) if owner in self.size})) for op in graph.ops
+        ]
         self.leads: dict[tuple[int, int], int | None] = {}
 
     def is_chain(self) -> bool:
@@ -71,10 +78,12 @@ class _Work:
         return all(self.before[number] >> (number - 1) & 1 for number in range(1, len(self.before)))
 
     def search(self) -> list[int]:
-        """The best order found."""
+        """The best order found; the given one where too many operators could run next."""
         count = len(self.graph.ops)
         layer = {0: self.start()}
         for _ in range(count):
+            if any(len(reached.ready) > WIDEST for reached in layer.values()):
+                return list(range(count))
             following: dict[int, _Reached] = {}
             for done, reached in layer.items():
                 for number in reached.ready:
@@ -108,8 +117,7 @@ class _Work:
         op, after = self.graph.ops[number], done | 1 << number
         made = sum(self.size[tensor] for tensor in op.outputs)
         scratch = op.payload.scratch_bytes if isinstance(op.payload, Kernel) else 0
-        owners = {owner for owner in map(self.graph.storage, op.inputs) if owner in self.size}
-        dying = [owner for owner in sorted(owners) if self.dead(owner, after)]
+        dying = [owner for owner in self.read[number] if self.dead(owner, after)]
         shared = shared_at_most(self.sources(number, dying), self.size[op.outputs[0]])
         full = reached.live + made + scratch - shared
         gone = dying + [tensor for tensor in op.outputs if self.dead(tensor, after)]

@@ -251,3 +251,20 @@ def test_a_graph_of_a_hundred_operators_is_planned_in_two_seconds() -> None:
     started = time.process_time()
     plan_layout(Graph(tensors, tuple(ops), (0,), (100,)))
     assert time.process_time() - started < 2.0
+
+
+def test_a_graph_out_of_all_proportion_is_planned_at_once() -> None:
+    """Half a million pairs of buffers alive together: no search, but holes are filled, and nothing overlaps."""
+    rng = random.Random(5)
+    firsts = [rng.randrange(2000) for _ in range(1400)]
+    buffers = tuple(Buffer(rng.choice((4, 30, 200)), first, first + rng.randrange(2000)) for first in firsts)
+    started = time.process_time()
+    plan = plan_arena(buffers)
+    assert time.process_time() - started < 2
+    for i, a in enumerate(buffers):
+        assert plan.offsets[i] % 4 == 0
+        assert plan.offsets[i] + a.size <= plan.arena_bytes
+        for j, b in enumerate(buffers[:i]):
+            assert not a.meets(b) or not overlap(a, plan.offsets[i], b, plan.offsets[j])
+    fullest = max(sum(b.size for b in buffers if b.first <= step <= b.last) for step in range(0, 2000, 50))
+    assert plan.arena_bytes < 1.3 * fullest

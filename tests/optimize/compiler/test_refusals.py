@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,20 +37,94 @@ def test_an_operator_without_code_is_named_with_its_position_and_a_way_out() -> 
     assert "CONV_2D" in caught.value.hint
 
 
-def test_a_custom_operator_is_named() -> None:
+@pytest.mark.parametrize(
+    ("custom", "hint"),
+    [
+        ("MyOp", "rewrite the layer"),
+        ("SignalRfft", "compute the features before the model"),
+        ("TFLite_Detection_PostProcess", "end the model at boxes and scores"),
+        ("ethos-u", "compile the one that Vela was given"),
+    ],
+)
+def test_a_custom_operator_is_named(custom: str, hint: str) -> None:
+    """Even where it reads scratch that nothing computes, as in Vela's files."""
     model = s.ModelT.InitFromObj(s.Model.GetRootAs(one_op("CUSTOM"), 0))
-    model.operatorCodes[1].customCode = "MyOp"
+    model.operatorCodes[1].customCode = custom
+    model.subgraphs[0].tensors.append(model.subgraphs[0].tensors[0])
+    model.subgraphs[0].operators[1].inputs = [1, 3]
 
     packer = flatbuffers.Builder(0)
     packer.Finish(model.Pack(packer), b"TFL3")
-    with pytest.raises(UnsupportedOperator, match=r"operator 1 \(CUSTOM 'MyOp'\)"):
+    with pytest.raises(UnsupportedOperator, match=rf"operator 1 \(CUSTOM '{custom}'\)") as caught:
         compile_tflite(bytes(packer.Output()), name="m")
+    assert hint in caught.value.hint
 
 
-def test_float_operators_are_refused_by_type() -> None:
-    with pytest.raises(UnsupportedOperator, match=r"operator 0 \(RELU\): .*float32") as caught:
-        compile_tflite(one_op("RELU", dtype="float32"), name="m")
-    assert "full int8" in caught.value.hint
+@pytest.mark.parametrize(
+    ("dtype", "nature", "hint"),
+    [
+        ("float32", "a float32 model", "full int8 quantization .* representative_dataset"),
+        ("int16", r"a model with 16-bit activations \(16x8 quantization\)", "TFLITE_BUILTINS_INT8"),
+        ("uint8", "a uint8 model of TensorFlow 1", "converter of TensorFlow 2"),
+    ],
+)
+def test_operators_of_other_types_are_refused_with_what_the_model_is(dtype: str, nature: str, hint: str) -> None:
+    with pytest.raises(UnsupportedOperator, match=rf"operator 0 \(RELU\): .* is {dtype}, .*: {nature}$") as caught:
+        compile_tflite(one_op("RELU", dtype=dtype), name="m")
+    assert re.search(hint, caught.value.hint)
+
+
+def test_dynamic_range_quantization_is_named() -> None:
+    b = Builder()
+    x, w = b.tensor((1, 4), "float32"), b.tensor((2, 4), scale=0.5, data=np.ones((2, 4), np.int8))
+    model = b.build(
+        [x], [b.op("FULLY_CONNECTED", [x, w], b.tensor((1, 2), "float32"), options("FullyConnectedOptions"))]
+    )
+    with pytest.raises(UnsupportedOperator, match="dynamic range quantization, only its weights are int8"):
+        compile_tflite(model, name="m")
+
+
+def joined(count: int, operators: int = 1) -> bytes:
+    """One operator or more, each joining ``count`` pieces."""
+    b = Builder()
+    x = b.tensor((1, 2), scale=0.5)
+    outputs = [
+        b.op("CONCATENATION", [x] * count, b.tensor((1, 2 * count), scale=0.5), options("ConcatenationOptions", axis=1))
+        for _ in range(operators)
+    ]
+    return b.build([x], outputs)
+
+
+def test_an_operator_may_have_many_inputs_but_no_end_of_them(tmp_path: Path) -> None:
+    for count in (300, 1024):
+        compiled = compile_tflite(joined(count), name="m")
+        library = load(build_host_library(compiled, tmp_path / str(count)))
+        assert run(library, [np.array([[3, -4]], np.int8)]) == [np.array([3, -4] * count, np.int8).tobytes()]
+    with pytest.raises(InvalidModel, match=r"\(CONCATENATION\): 1025 entries, the compiler takes 1024") as caught:
+        compile_tflite(joined(1025), name="m")
+    assert "in several steps" in caught.value.hint
+
+
+def test_a_graph_of_thousands_of_tensors_is_compiled_in_seconds() -> None:
+    """Split into a thousand and stacked again, over and over; and a thousand operators that may run in any order."""
+    b = Builder()
+    x = b.tensor((1024, 1), scale=0.5)
+    now = x
+    for _ in range(4):
+        parts = [b.tensor((1,), scale=0.5) for _ in range(1024)]
+        b.op("UNPACK", [now], parts, options("UnpackOptions", axis=0, num=1024))
+        table = options("PackOptions", axis=0, valuesCount=1024)
+        now = b.op("PACK", parts, b.tensor((1024, 1), scale=0.5), table)
+    outputs = [b.op("RELU", [x], b.tensor((1024, 1), scale=0.25)) for _ in range(1000)]
+    started = time.process_time()
+    compile_tflite(b.build([x], [now, *outputs]), name="m")
+    assert time.process_time() - started < 20
+
+
+def test_many_long_operand_lists_are_refused() -> None:
+    """They may all be one list, so that a small file would take long."""
+    with pytest.raises(InvalidModel, match=r"operator 97 .*more than 100000 operands"):
+        compile_tflite(joined(1024, operators=110), name="m")
 
 
 def test_several_subgraphs_are_refused() -> None:
