@@ -83,6 +83,8 @@ class DspDepthwisePlaneCall(Kernel):
 
     @property
     def _loops(self) -> str:
+        if (self.taps, self.window_columns, self.strides[0]) == (5, 5, 1):
+            return "5x5"
         return (str(self.taps) if self.taps in FAST_TAPS else "any") + ("_2" if self.strides[0] == 2 else "")
 
     @property

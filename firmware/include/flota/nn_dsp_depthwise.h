@@ -75,13 +75,15 @@ typedef struct {
 void flota_nn_dsp_depthwise_s8(const flota_nn_dsp_depthwise_t *conv, const int8_t *input, int8_t *output);
 void flota_nn_dsp_depthwise_exact_s8(const flota_nn_dsp_depthwise_t *conv, const int8_t *input, int8_t *output);
 
-/* The loops for one height of the window (3, 5, 7, 9, any odd number) and one stride down the columns (1, 2). */
+/* The loops for one height of the window (3, 5, 7, 9, any odd number) and one stride down the columns (1, 2), and those
+ * for a window of 5x5 and stride 1. */
 struct flota_nn_dsp_depthwise_plane_job;
 typedef struct flota_nn_dsp_depthwise_plane_job flota_nn_dsp_depthwise_plane_job_t;
 typedef void flota_nn_dsp_depthwise_plane_run_t(const flota_nn_dsp_depthwise_plane_job_t *job);
 
 flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_3, flota_nn_dsp_depthwise_plane_3_2;
 flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_5, flota_nn_dsp_depthwise_plane_5_2;
+flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_5x5;
 flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_7, flota_nn_dsp_depthwise_plane_7_2;
 flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_9, flota_nn_dsp_depthwise_plane_9_2;
 flota_nn_dsp_depthwise_plane_run_t flota_nn_dsp_depthwise_plane_any, flota_nn_dsp_depthwise_plane_any_2;

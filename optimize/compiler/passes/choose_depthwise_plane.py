@@ -21,6 +21,9 @@ from optimize.compiler.kernels_dsp_plane import (
 )
 from optimize.compiler.passes.choose_depthwise import SMALL_SCRATCH, axes_of
 
+WORTH_IT = 0.9
+"""Share of the general kernel's cycles: the loops are linked for it, 1.6 KB with what they need."""
+
 
 def choose_depthwise_plane(call: DepthwiseCall) -> Kernel | None:
     """Where it is exact, its scratch small, and its cycles, estimated, are fewer than the general kernel's."""
@@ -31,7 +34,7 @@ def choose_depthwise_plane(call: DepthwiseCall) -> Kernel | None:
     if not fitting:
         return None
     way = min(fitting, key=lambda one: one.cycles(filters))
-    faster = way.cycles(filters) * call.input.channels < general_cycles(call)
+    faster = way.cycles(filters) * call.input.channels < WORTH_IT * general_cycles(call)
     return lay(call, way) if faster else None
 
 
@@ -149,16 +152,16 @@ class Way:
         plane, extent = self.plane, self.rows.out_extent
         taps = plane_taps(self.window[0])
         fours, twos = (extent + 1) // 4, int(extent % 4 in (1, 2))
-        for_four, for_two = _column_cycles(taps, self.strides[0])
+        for_four, for_two = _column_cycles(taps, self.strides[0], loop=(*self.window, self.strides[0]) != (5, 5, 1))
         turns = fours * (57 + self.window[1] * for_four) + twos * (45 + self.window[1] * for_two)
-        copied = min(plane.columns, self.columns.extent) * (18 + 12 * min(plane.words, self.rows.extent // 2))
-        weights = self.window[1] * (12 + 8 * taps)
-        return 100 + copied + filters * (350 + weights + self.columns.out_extent * turns)
+        copied = min(plane.columns, self.columns.extent) * (28 + 8 * min(plane.words, self.rows.extent // 2))
+        weights = self.window[1] * (12 + 10 * taps)
+        return 150 + copied + filters * (300 + weights + self.columns.out_extent * turns)
 
 
-def _column_cycles(taps: int, stride: int) -> tuple[int, int]:
-    """Those of one column of the window, for four outputs and for two."""
+def _column_cycles(taps: int, stride: int, *, loop: bool) -> tuple[int, int]:
+    """Those of one column of the window, for four outputs and for two; without a loop for four of 5x5."""
     words = (taps + 1) // 2
     if taps not in FAST_TAPS:
         return 14 * words + 15, 12 * words + 15
-    return (8 * words + 3, 6 * words + 2) if stride == 1 else (6 * words + 11, 4 * words + 8)
+    return (8 * words + (7 if loop else -1), 6 * words + 4) if stride == 1 else (6 * words + 13, 4 * words + 8)

@@ -128,7 +128,8 @@ def test_on_the_emulated_board(laid: Laid) -> None:
 CHOSEN = {
     "depthwise_plane_3.c": Layer((12, 12, 8), multiplier=2),
     "depthwise_plane_3_2.c": Layer((12, 12, 8), 2, multiplier=2),
-    "depthwise_plane_5.c": Layer((12, 12, 8), kernel=(5, 5)),
+    "depthwise_plane_5.c": Layer((12, 12, 8), kernel=(5, 4)),
+    "depthwise_plane_5x5.c": Layer((12, 12, 8), kernel=(5, 5)),
     "depthwise_plane_5_2.c": Layer((12, 12, 8), 2, kernel=(4, 5)),
     "depthwise_plane_7.c": Layer((12, 12, 8), kernel=(7, 7)),
     "depthwise_plane_7_2.c": Layer((12, 12, 8), 2, kernel=(7, 6)),

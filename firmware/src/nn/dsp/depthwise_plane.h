@@ -18,7 +18,7 @@
 #define PLANE_LOAD(to, from)                    \
     do {                                        \
         (to) = (from);                          \
-        __asm__ volatile("" : : "r"(to)); \
+        __asm__ volatile("" : : "r"(to));       \
     } while (0)
 #define PLANE_LOADED() __asm__ volatile("")
 #else
@@ -47,8 +47,8 @@ typedef struct {
     int32_t sum[4];
 } plane_sums_t;
 
-/* Finishes `outputs` sums that are rounded twice. Not inlined: few channels need it. */
-void flota_nn_dsp_depthwise_plane_round(const flota_nn_dsp_depthwise_plane_job_t *job, plane_sums_t *sums, int outputs);
+/* Finishes sums that are rounded twice, four in any case. Not inlined: few channels need it. */
+void flota_nn_dsp_depthwise_plane_round(const flota_nn_dsp_depthwise_plane_job_t *job, plane_sums_t *sums);
 
 /* Adds a word of the plane, `i` words below the top of the window of the upper of two outputs that lie one below the
  * other, to both. */
@@ -212,9 +212,22 @@ PLANE_INLINE void plane_add_long_column(plane_sums_t *s, const uint32_t *x, cons
     }
 }
 
-/* All columns of the window; `n` 0 stands for any. */
-PLANE_INLINE plane_sums_t plane_sum(const flota_nn_dsp_depthwise_plane_job_t *job, const uint32_t *x, const int n,
-                                    const int stride, const int outputs)
+/* One column of the window; `n` 0 stands for any height. */
+PLANE_INLINE void plane_add(plane_sums_t *s, const uint32_t *x, const uint32_t *w, int32_t weight_words, const int n,
+                            const int stride, const int outputs)
+{
+    if (n == 0) {
+        plane_add_long_column(s, x, w, w + weight_words, stride, outputs);
+    } else if (stride == 1) {
+        plane_add_column(s, x, w, n, outputs);
+    } else {
+        plane_add_column_apart(s, x, w, n, outputs);
+    }
+}
+
+/* All columns of the window; `five` of them are taken without a loop. */
+PLANE_INLINE plane_sums_t plane_sum(const flota_nn_dsp_depthwise_plane_job_t *job, const uint32_t *x, const int five,
+                                    const int n, const int stride, const int outputs)
 {
     const uint32_t *w = job->weights;
     const uint32_t *const end = job->weights_end;
@@ -222,14 +235,20 @@ PLANE_INLINE plane_sums_t plane_sum(const flota_nn_dsp_depthwise_plane_job_t *jo
     const int32_t weight_words = n != 0 ? 2 * n : job->weight_words;
     plane_sums_t s = {{job->bias, job->bias, job->bias, job->bias}};
 
+    if (five) {
+        plane_add(&s, x, w, weight_words, n, stride, outputs);
+        x += column_words;
+        plane_add(&s, x, w + weight_words, weight_words, n, stride, outputs);
+        x += column_words;
+        plane_add(&s, x, w + 2 * weight_words, weight_words, n, stride, outputs);
+        x += column_words;
+        plane_add(&s, x, w + 3 * weight_words, weight_words, n, stride, outputs);
+        x += column_words;
+        plane_add(&s, x, w + 4 * weight_words, weight_words, n, stride, outputs);
+        return s;
+    }
     do {
-        if (n != 0 && stride == 1) {
-            plane_add_column(&s, x, w, n, outputs);
-        } else if (n != 0) {
-            plane_add_column_apart(&s, x, w, n, outputs);
-        } else {
-            plane_add_long_column(&s, x, w, w + weight_words, stride, outputs);
-        }
+        plane_add(&s, x, w, weight_words, n, stride, outputs);
         w += weight_words;
         x += column_words;
     } while (w != end);
@@ -240,13 +259,13 @@ PLANE_INLINE int32_t plane_scale(int32_t sum, int32_t multiplier) { return dsp_s
 
 /* `outputs` (2 or 4) rows of all output columns, of which the last is left out if not `full`. */
 PLANE_INLINE void plane_run_rows(const flota_nn_dsp_depthwise_plane_job_t *job, const uint32_t *x, int8_t *out,
-                                 int32_t full, const int n, const int stride, const int outputs)
+                                 int32_t full, const int five, const int n, const int stride, const int outputs)
 {
     const int32_t step = job->out_row_step;
     const int32_t last_step = full ? step : 0;
 
     for (int32_t i = job->out_columns; i != 0; i--) {
-        plane_sums_t s = plane_sum(job, x, n, stride, outputs);
+        plane_sums_t s = plane_sum(job, x, five, n, stride, outputs);
         int8_t *const before_last = out + (outputs - 2) * step;
 
         if (job->shift == 0) {
@@ -257,7 +276,7 @@ PLANE_INLINE void plane_run_rows(const flota_nn_dsp_depthwise_plane_job_t *job, 
         } else {
             plane_sums_t sums = s; /* a copy, so that the address of the other is never taken */
 
-            flota_nn_dsp_depthwise_plane_round(job, &sums, outputs);
+            flota_nn_dsp_depthwise_plane_round(job, &sums);
             s = sums;
         }
         before_last[last_step] = (int8_t)s.sum[outputs - 1]; /* first, so that the one before may overwrite it */
@@ -271,19 +290,21 @@ PLANE_INLINE void plane_run_rows(const flota_nn_dsp_depthwise_plane_job_t *job, 
     }
 }
 
-PLANE_INLINE void plane_run(const flota_nn_dsp_depthwise_plane_job_t *job, const int n, const int stride)
+/* `five`: the window has five columns. */
+PLANE_INLINE void plane_run(const flota_nn_dsp_depthwise_plane_job_t *job, const int five, const int n,
+                            const int stride)
 {
     const uint32_t *x = job->plane;
     int8_t *out = job->out;
     int32_t rest = job->out_rows;
 
     for (; rest > 2; rest -= 4) {
-        plane_run_rows(job, x, out, rest > 3, n, stride, 4);
+        plane_run_rows(job, x, out, rest > 3, five, n, stride, 4);
         x += 2 * stride;
         out += 4 * job->out_row_step;
     }
     if (rest > 0) {
-        plane_run_rows(job, x, out, rest > 1, n, stride, 2);
+        plane_run_rows(job, x, out, rest > 1, 0, n, stride, 2);
     }
 }
 

@@ -1,3 +1,3 @@
 #include "depthwise_plane.h"
 
-void flota_nn_dsp_depthwise_plane_3_2(const flota_nn_dsp_depthwise_plane_job_t *job) { plane_run(job, 2, 2); }
+void flota_nn_dsp_depthwise_plane_3_2(const flota_nn_dsp_depthwise_plane_job_t *job) { plane_run(job, 0, 2, 2); }

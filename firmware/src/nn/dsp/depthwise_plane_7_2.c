@@ -1,3 +1,3 @@
 #include "depthwise_plane.h"
 
-void flota_nn_dsp_depthwise_plane_7_2(const flota_nn_dsp_depthwise_plane_job_t *job) { plane_run(job, 4, 2); }
+void flota_nn_dsp_depthwise_plane_7_2(const flota_nn_dsp_depthwise_plane_job_t *job) { plane_run(job, 0, 4, 2); }
