@@ -126,7 +126,7 @@ class DspDepthwise3Call(Kernel):
 
     def _stays_behind(self) -> bool:
         """Whether the rows of each band, written from the input's first byte on, end before the rows read after it."""
-        along_rows = self.rows.step > self.columns.step and self.output.elements <= self.input.elements
+        along_rows = self.rows.step >= self.columns.step and self.output.elements <= self.input.elements
         made = 2 * TURNS // self.stride
         for band in range(1, -(-self.rows.out_extent // made)):
             written = band * made * self.rows.out_step
