@@ -166,6 +166,11 @@ def _exp_on_small(x: int) -> int:
     return 1895147668 + high_multiply(1895147668, y + rest)
 
 
+def reciprocal(x: int) -> int:
+    """2**62 / x, for x with 32 bits of which the first is set, as the interpreter finds it (an int32)."""
+    return saturating_shift(_double_reciprocal(x - 2**31), 1)
+
+
 def _double_reciprocal(x: int) -> int:
     """2 / (1 + x) for x in [0, 1], Q0 -> Q2, by three Newton-Raphson steps."""
     half_denominator = (x + INT32_MAX + 1) // 2

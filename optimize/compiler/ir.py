@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from optimize.compiler.kernels import KernelCall
+from optimize.compiler.kernels_values import Comparison, Logic
 
 DType = str
 """A TensorFlow Lite type name in lower case: ``int8``, ``int32``, ``float32``…"""
@@ -21,6 +22,9 @@ DTYPE_BYTES: dict[DType, int] = {"int8": 1, "uint8": 1, "bool": 1, "int16": 2, "
 
 Activation = Literal["NONE", "RELU", "RELU_N1_TO_1", "RELU6"]
 Padding = Literal["SAME", "VALID"]
+BinaryKind = (
+    Literal["add", "sub", "mul", "div", "maximum", "minimum", "prelu", "squared_difference"] | Comparison | Logic
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +146,9 @@ class Mean(SourcePayload):
 
 @dataclass(frozen=True, slots=True)
 class Reduce(SourcePayload):
-    """Sum, largest or smallest value over ``axes`` (not negative, sorted, unique)."""
+    """Sum, largest or smallest value over ``axes`` (not negative, sorted, unique); of bools whether all are true."""
 
-    kind: Literal["sum", "max", "min"]
+    kind: Literal["sum", "max", "min", "all"]
     axes: tuple[int, ...]
     keep_dims: bool = False
 
@@ -172,9 +176,9 @@ class ResizeBilinear(SourcePayload):
 
 @dataclass(frozen=True, slots=True)
 class Binary(SourcePayload):
-    """Element-wise with broadcasting in the NumPy manner."""
+    """Element-wise with broadcasting in the NumPy manner; comparisons and logic give bool."""
 
-    kind: Literal["add", "sub", "mul", "maximum", "minimum", "prelu", "squared_difference"]
+    kind: BinaryKind
     activation: Activation
 
 
@@ -250,17 +254,47 @@ class Concat(SourcePayload):
 
 
 @dataclass(frozen=True, slots=True)
+class Select(SourcePayload):
+    """Inputs: condition (bool), what it is where true, what where false; all three broadcast."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddN(SourcePayload):
+    """The sum of all inputs, which are alike in shape and scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class CumSum(SourcePayload):
+    """Running sums along ``axis`` (not negative), from its end where ``reverse``, without the element itself where
+    ``exclusive``."""
+
+    axis: int
+    exclusive: bool
+    reverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogSoftmax(SourcePayload):
+    """The logarithm of softmax along the last axis; the output's scale is 1/16."""
+
+
+@dataclass(frozen=True, slots=True)
 class Softmax(SourcePayload):
     """exp(beta * x) over its sum, along the last axis."""
 
     beta: float
 
 
+UnaryKind = Literal[
+    "relu", "relu6", "logistic", "tanh", "requantize", "leaky_relu", "hard_swish", "elu", "abs", "rsqrt", "logical_not"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Unary(SourcePayload):
-    """A function of one int8 element, ``requantize`` being QUANTIZE from int8 to int8."""
+    """A function of one int8 element (of a bool: ``logical_not``), ``requantize`` being QUANTIZE from int8 to int8."""
 
-    kind: Literal["relu", "relu6", "logistic", "tanh", "requantize", "leaky_relu", "hard_swish", "elu", "abs", "rsqrt"]
+    kind: UnaryKind
     alpha: float = 0.0
     """The slope of leaky_relu below zero."""
 

@@ -169,7 +169,7 @@ class Pool2DOptions(IntEnum):
 
 
 class ArithmeticOptions(IntEnum):
-    """Field numbers of the table ``AddOptions`` (also ``SubOptions``, ``MulOptions``."""
+    """Field numbers of the table ``AddOptions`` (also ``SubOptions``, ``MulOptions``, ``DivOptions``)."""
 
     FUSED_ACTIVATION_FUNCTION = 0
 
@@ -240,6 +240,13 @@ class ResizeBilinearOptions(IntEnum):
 
     ALIGN_CORNERS = 2
     HALF_PIXEL_CENTERS = 3
+
+
+class CumsumOptions(IntEnum):
+    """Field numbers of the table ``CumsumOptions``."""
+
+    EXCLUSIVE = 0
+    REVERSE = 1
 
 
 class ReducerOptions(IntEnum):

@@ -75,6 +75,10 @@ def _binary(payload: ir.Binary, inputs: Operands) -> Shape:
     return broadcast_shape(inputs[0].shape, inputs[1].shape)
 
 
+def _select(payload: ir.Select, inputs: Operands) -> Shape:
+    return broadcast_shape(inputs[0].shape, broadcast_shape(inputs[1].shape, inputs[2].shape))
+
+
 def _pad(payload: ir.Pad, inputs: Operands) -> Shape:
     return tuple(size + before + after for size, (before, after) in zip(inputs[0].shape, payload.amounts, strict=True))
 
@@ -93,22 +97,26 @@ def _same(payload: Any, inputs: Operands) -> Shape:
 
 
 SHAPES: dict[type, Callable[[Any, Operands], Shape]] = {
+    ir.AddN: _same,
     ir.ArgPick: _arg_pick,
     ir.Binary: _binary,
     ir.Cast: _same,
     ir.Concat: _concat,
     ir.Conv2D: _windowed,
+    ir.CumSum: _same,
     ir.DepthwiseConv2D: _windowed,
     ir.Dequantize: _same,
     ir.FloatFunction: _same,
     ir.FullyConnected: _fully_connected,
     ir.L2Normalization: _same,
+    ir.LogSoftmax: _same,
     ir.Mean: _reduced,
     ir.Pad: _pad,
     ir.Pool: _windowed,
     ir.Quantize: _same,
     ir.Reduce: _reduced,
     ir.Rescale: _same,
+    ir.Select: _select,
     ir.Softmax: _same,
     ir.Transpose: _transpose,
     ir.Unary: _same,

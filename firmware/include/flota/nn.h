@@ -244,6 +244,80 @@ void flota_nn_prelu_s8(const flota_nn_elementwise_t *op, const int8_t *input, co
 void flota_nn_squared_difference_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right,
                                     int8_t *output);
 
+/* left / right: the quotient of the stored values by multiplier and shift. x / 0 saturates to the side of x's sign. */
+void flota_nn_div_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+
+/* Comparisons, 0 or 1; both inputs are first brought to a common scale by input_multiplier and input_shift. */
+void flota_nn_equal_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+void flota_nn_not_equal_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+void flota_nn_greater_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+void flota_nn_greater_equal_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right,
+                               int8_t *output);
+void flota_nn_less_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+void flota_nn_less_equal_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+
+/* 0 or 1; any input but 0 is true. Only rank, extent and stride are read. */
+void flota_nn_logical_and_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+void flota_nn_logical_or_s8(const flota_nn_elementwise_t *op, const int8_t *left, const int8_t *right, int8_t *output);
+
+/* Elements of `size` bytes, from `yes` where the condition is not 0, else from `no`. */
+typedef struct {
+    int32_t size;
+    int32_t rank;
+    int32_t extent[FLOTA_NN_MAX_RANK];
+    int32_t stride[3][FLOTA_NN_MAX_RANK]; /* of condition, yes, no, in elements; 0 repeats along an axis */
+} flota_nn_select_t;
+
+void flota_nn_select(const flota_nn_select_t *op, const int8_t *condition, const void *yes, const void *no,
+                     void *output);
+
+/* Sums of one element of each of several tensors with one scale. */
+typedef struct {
+    int32_t count, inputs;
+    int32_t input_offset;
+    int32_t multiplier, shift; /* from 2^-19 of an input's step to the output's */
+    int32_t output_offset;
+} flota_nn_add_n_t;
+
+void flota_nn_add_n_s8(const flota_nn_add_n_t *op, const int8_t *const *inputs, int8_t *output);
+
+/* Running sums along the middle axis of [outer][depth][inner], from its end where `reverse`, without the element itself
+ * where `exclusive`. One series after the other, every value written in the place it was read from. */
+typedef struct {
+    int32_t outer, depth, inner;
+    int32_t exclusive, reverse;
+    int32_t input_offset;
+    int32_t multiplier, shift; /* from 2^-19 of an input's step to the output's */
+    int32_t output_offset;
+} flota_nn_cumsum_t;
+
+void flota_nn_cumsum_s8(const flota_nn_cumsum_t *op, const int8_t *input, int8_t *output);
+
+/* Output scale 1/16, zero point 127; at most 4095 classes. A row is read twice, then its values are replaced one by
+ * one. */
+typedef struct {
+    int32_t rows, depth;
+    int32_t multiplier, left_shift;            /* input steps to Q5.26 */
+    int32_t reverse_multiplier, reverse_shift; /* Q5.26 to input steps */
+    int32_t diff_min;                          /* differences to the row's maximum below this count as zero probability */
+} flota_nn_log_softmax_t;
+
+void flota_nn_log_softmax_s8(const flota_nn_log_softmax_t *softmax, const int8_t *input, int8_t *output);
+
+/* The same numbers in another type; what does not fit loses its upper bits. Where none of the types has 8 bits, input
+ * and output share no byte. */
+void flota_nn_cast_s8_s16(int32_t count, const int8_t *input, int16_t *output);
+void flota_nn_cast_s8_s32(int32_t count, const int8_t *input, int32_t *output);
+void flota_nn_cast_s8_f32(int32_t count, const int8_t *input, float *output);
+void flota_nn_cast_s16_s8(int32_t count, const int16_t *input, int8_t *output);
+void flota_nn_cast_s16_s16(int32_t count, const int16_t *input, int16_t *output);
+void flota_nn_cast_s16_s32(int32_t count, const int16_t *input, int32_t *output);
+void flota_nn_cast_s16_f32(int32_t count, const int16_t *input, float *output);
+void flota_nn_cast_s32_s8(int32_t count, const int32_t *input, int8_t *output);
+void flota_nn_cast_s32_s16(int32_t count, const int32_t *input, int16_t *output);
+void flota_nn_cast_s32_s32(int32_t count, const int32_t *input, int32_t *output);
+void flota_nn_cast_s32_f32(int32_t count, const int32_t *input, float *output);
+
 /* Largest or smallest value of each group: loops as in flota_nn_mean_t. */
 typedef struct {
     int32_t kept_extent[3], kept_stride[3];

@@ -37,17 +37,6 @@ int32_t flota_nn_exp_of_negative(int32_t x)
     return result;
 }
 
-/* value * 2^n, saturated. */
-static int32_t saturating_shift_left(int32_t x, int32_t n)
-{
-    const int32_t threshold = (int32_t)((1u << (31 - n)) - 1u);
-
-    if (x > threshold) {
-        return INT32_MAX;
-    }
-    return x < -threshold ? INT32_MIN : wrapping_shift_left(x, n);
-}
-
 /* Three Newton-Raphson steps. */
 int32_t flota_nn_one_over_one_plus(int32_t x)
 {

@@ -136,7 +136,14 @@ def _operand(graph: Graph, offsets: dict[int, int], index: int, *, const: bool) 
     return f"({qualifier}{c_type} *)(arena + {offsets[owner]})"
 
 
-C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float"}
+C_TYPES = {
+    "bool": "int8_t",
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "float32": "float",
+}
 WIDE = ("int16_t", "int32_t", "float")
 """Types that need an alignment; constants are arrays of bytes."""
 

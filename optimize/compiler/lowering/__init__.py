@@ -15,6 +15,7 @@ from optimize.compiler.lowering import (
     recurrent,
     reduction,
     state,
+    sums,
     weighted,
 )
 from optimize.compiler.lowering.table import Lowering
@@ -28,6 +29,7 @@ FAMILIES = (
     recurrent,
     reduction,
     state,
+    sums,
     weighted,
 )
 

@@ -112,6 +112,10 @@ def _hard_swish_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]
     return hard_swish_table(*quants)
 
 
+def _logical_not_table(op: Op, source: Tensor, output: Tensor) -> tuple[int, ...]:
+    return tuple(int(x == 0) for x in range(-128, 128))
+
+
 UNARY_TABLES: dict[str, Callable[[Op, Tensor, Tensor], tuple[int, ...]]] = {
     "relu": _relu_table,
     "relu6": _relu6_table,
@@ -123,6 +127,7 @@ UNARY_TABLES: dict[str, Callable[[Op, Tensor, Tensor], tuple[int, ...]]] = {
     "elu": _elu_table,
     "abs": _abs_table,
     "rsqrt": _rsqrt_table,
+    "logical_not": _logical_not_table,
 }
 
 

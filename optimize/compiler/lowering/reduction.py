@@ -70,6 +70,8 @@ def _kept_and_reduced(op: Op, tensor: Tensor, chosen: tuple[int, ...]) -> tuple[
 def _reduce(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> MeanCall | ExtremeCall:
     assert isinstance(op.payload, ir.Reduce)
     kept, reduced = _kept_and_reduced(op, inputs[0], op.payload.axes)
+    if op.payload.kind == "all":
+        return ExtremeCall("min", kept, reduced)
     if op.payload.kind != "sum":
         require_same_quant(op, inputs[0], output)
         return ExtremeCall(op.payload.kind, kept, reduced)

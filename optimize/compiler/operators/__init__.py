@@ -11,6 +11,7 @@ from optimize.compiler.flatbuffer import TRUNCATED_HINT, Table
 from optimize.compiler.ir import Opaque, SourcePayload, Tensor
 from optimize.compiler.operators import (
     elementwise,
+    logic,
     movement,
     products,
     rearranging,
@@ -63,6 +64,7 @@ def _options(table: Table, expected: int, label: str) -> Table | None:
 
 FAMILIES = (
     elementwise,
+    logic,
     movement,
     products,
     rearranging,

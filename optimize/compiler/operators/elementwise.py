@@ -7,8 +7,20 @@ from typing import Literal
 
 from optimize.compiler import schema
 from optimize.compiler.flatbuffer import TRUNCATED_HINT
-from optimize.compiler.ir import Binary, Dequantize, FloatFunction, Opaque, Quantize, Rescale, Softmax, Unary
-from optimize.compiler.operators.context import ONE, TWO, Context, Rule, read_activation
+from optimize.compiler.ir import (
+    AddN,
+    Binary,
+    CumSum,
+    Dequantize,
+    FloatFunction,
+    LogSoftmax,
+    Opaque,
+    Quantize,
+    Rescale,
+    Softmax,
+    Unary,
+)
+from optimize.compiler.operators.context import MAX_OPERANDS, ONE, TWO, Context, Rule, read_activation
 from optimize.errors import InvalidModel
 
 
@@ -17,12 +29,23 @@ def _plain_binary(kind: Literal["maximum", "minimum", "prelu", "squared_differen
     return lambda context: Binary(kind, "NONE")
 
 
-def _binary(kind: Literal["add", "sub", "mul"]) -> Callable[[Context], Binary]:
+def _binary(kind: Literal["add", "sub", "mul", "div"]) -> Callable[[Context], Binary]:
     def read(context: Context) -> Binary:
         code = 0 if context.options is None else context.options.i8(schema.ArithmeticOptions.FUSED_ACTIVATION_FUNCTION)
         return Binary(kind, read_activation(context, code))
 
     return read
+
+
+def _cumsum(context: Context) -> CumSum:
+    options, axes = context.options, context.constant(1, "the axis")
+    if len(axes) != 1:
+        raise context.invalid(f"{len(axes)} axes")
+    exclusive, reverse = (
+        options is not None and options.flag(field)
+        for field in (schema.CumsumOptions.EXCLUSIVE, schema.CumsumOptions.REVERSE)
+    )
+    return CumSum(context.axis(axes[0], len(context.inputs[0].shape)), exclusive, reverse)
 
 
 def _softmax(context: Context) -> Softmax:
@@ -75,6 +98,7 @@ def _float_function(
 
 RULES: dict[str, Rule] = {
     "ABS": Rule(_unary("abs"), ONE),
+    "ADD_N": Rule(lambda _: AddN(), range(2, MAX_OPERANDS + 1)),
     "CEIL": Rule(_float_function("ceil"), ONE),
     "COS": Rule(_float_function("cos"), ONE),
     "ELU": Rule(_unary("elu"), ONE),
@@ -85,9 +109,12 @@ RULES: dict[str, Rule] = {
     "ROUND": Rule(_float_function("round"), ONE),
     "RSQRT": Rule(_unary("rsqrt"), ONE),
     "ADD": Rule(_binary("add"), TWO, options_type=11),
+    "CUMSUM": Rule(_cumsum, TWO, options_type=102, runtime_inputs=1),
     "DEQUANTIZE": Rule(_dequantize, ONE),
+    "DIV": Rule(_binary("div"), TWO, options_type=29),
     "LOG": Rule(_float_function("log"), ONE),
     "LOGISTIC": Rule(_unary("logistic"), ONE),
+    "LOG_SOFTMAX": Rule(lambda _: LogSoftmax(), ONE),
     "MAXIMUM": Rule(_plain_binary("maximum"), TWO),
     "MINIMUM": Rule(_plain_binary("minimum"), TWO),
     "MUL": Rule(_binary("mul"), TWO, options_type=21),

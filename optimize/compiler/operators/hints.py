@@ -7,9 +7,7 @@ TFLM_TARGETS = "or run the model with target cortex-m4f-tflm or linux-litert"
 
 IN_THE_INTERPRETER = frozenset(
     """
-    ADD_N BROADCAST_ARGS CUMSUM DIV DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP EQUAL FLOOR_DIV FLOOR_MOD GATHER_ND GREATER
-    GREATER_EQUAL IF L2_POOL_2D LESS LESS_EQUAL LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOG_SOFTMAX NOT_EQUAL REDUCE_ALL
-    SELECT_V2 WHILE
+    EMBEDDING_LOOKUP FLOOR_DIV FLOOR_MOD IF L2_POOL_2D WHILE
     """.split()  # noqa: SIM905 - one word each reads better
 )
 """What the TensorFlow Lite Micro interpreter runs and the compiler does not."""
@@ -21,32 +19,23 @@ _STRINGS = "look the words up before the model and give it their vectors"
 _FLOAT = "use relu, leaky relu, hard swish, logistic or tanh"
 
 HINTS: dict[str, str] = {
-    "ADD_N": "add two tensors at a time",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "use two LSTM layers, one of them over reversed time (go_backwards=True)",
     "BIDIRECTIONAL_SEQUENCE_RNN": "unroll the layer (unroll=True)",
     "CONV_3D": "use Conv2D over stacked frames, or depth as channels",
     "CONV_3D_TRANSPOSE": "use Conv2DTranspose over stacked frames",
-    "CUMSUM": "use a fully connected layer with a triangle of ones",
     "DENSIFY": "strip the sparsity before the export",
-    "DIV": "multiply by the reciprocal; divide by a constant in the weights",
     "EMBEDDING_LOOKUP": _STRINGS,
-    "EQUAL": _COMPARISON,
     "FAKE_QUANT": "convert with full int8 quantization, which removes it",
-    "GATHER_ND": "use gather along one axis, or slices",
+    "FLOOR_DIV": "divide before the model: the interpreter has it for float32 only",
+    "FLOOR_MOD": "divide before the model: the interpreter has it for float32 only",
     "GELU": _FLOAT,
-    "GREATER": _COMPARISON,
-    "GREATER_EQUAL": _COMPARISON,
     "HASHTABLE_LOOKUP": _STRINGS,
     "IF": _CONTROL,
     "L2_POOL_2D": "square, average and take the root before the export, or use average pooling",
-    "LESS": _COMPARISON,
-    "LESS_EQUAL": _COMPARISON,
     "LOCAL_RESPONSE_NORMALIZATION": "use batch normalization, which the converter folds into the weights",
-    "LOG_SOFTMAX": "use softmax; its order is the same, the caller can take the logarithm",
     "LSTM": "export the layer as UNIDIRECTIONAL_SEQUENCE_LSTM (keras.layers.LSTM) or unroll it (unroll=True)",
     "NON_MAX_SUPPRESSION_V4": _SEARCH,
     "NON_MAX_SUPPRESSION_V5": _SEARCH,
-    "NOT_EQUAL": _COMPARISON,
     "ONE_HOT": "multiply with a matrix, or give the model the one-hot vector",
     "POW": "multiply the tensor with itself",
     "RELU_0_TO_1": "use tf.clip_by_value(x, 0, 1)",
@@ -54,8 +43,7 @@ HINTS: dict[str, str] = {
     "RFFT2D": "compute the spectrum before the model",
     "RNN": "unroll the layer (unroll=True)",
     "SCATTER_ND": "use concatenation and padding",
-    "SELECT": _COMPARISON,
-    "SELECT_V2": _COMPARISON,
+    "SELECT": "use tf.where, which becomes SELECT_V2",
     "TOPK_V2": _SEARCH,
     "UNIDIRECTIONAL_SEQUENCE_RNN": "unroll the layer (unroll=True)",
     "UNIQUE": _SEARCH,

@@ -252,6 +252,44 @@ def _gather(context: Context) -> Take:
     return Take((outer, shape[axis], 1), run, positions, (0,))
 
 
+def _gather_nd(context: Context) -> Take:
+    """Result [i…] is the part of the input at the position that the i-th vector of indices names."""
+    shape, indices = context.inputs[0].shape, context.constant(1, "the indices")
+    places = context.inputs[1].shape
+    if not places or places[-1] > len(shape):
+        raise context.invalid(f"indices of shape {list(places)} into {list(shape)}")
+    named, kept = shape[: places[-1]], shape[places[-1] :]
+    context.expect((*places[:-1], *kept))
+    vectors = np.array(indices, np.int64).reshape(-1, len(named))
+    if ((vectors < 0) | (vectors >= np.array(named))).any():
+        raise context.invalid(f"an index lies outside {list(named)}")
+    count = math.prod(named)
+    _check_positions(context, count, len(vectors))
+    rows = vectors @ np.array(contiguous_strides(named), np.int64)
+    return Take((1, count, 1), math.prod(kept), tuple(int(row) for row in rows), (0,))
+
+
+def _update_slice(context: Context) -> Rearrange:
+    """The first input, with the second in the place of a part of it: all that surrounds it, then that itself."""
+    (operand, update), starts = context.inputs[:2], context.constant(2, "the start")
+    shape, part = operand.shape, update.shape
+    if not len(shape) == len(part) == len(starts) or any(a < b for a, b in zip(shape, part, strict=True)):
+        raise context.invalid(f"{list(part)} at {list(starts)} of {list(shape)}")
+    context.expect(shape)
+    first = [min(max(start, 0), size - count) for start, size, count in zip(starts, shape, part, strict=True)]
+    strides, moves = contiguous_strides(shape), []
+    low, counts = [0] * len(shape), list(shape)
+    for axis, (at, count) in enumerate(zip(first, part, strict=True)):
+        for start, end in ((0, at), (at + count, shape[axis])):
+            low[axis], counts[axis] = start, end - start
+            if end > start:
+                offset = sum(place * step for place, step in zip(low, strides, strict=True))
+                moves.append(Move(tuple(counts), strides, strides, offset, offset))
+        low[axis], counts[axis] = at, count
+    offset = sum(place * step for place, step in zip(first, strides, strict=True))
+    return Rearrange((*moves, Move(part, contiguous_strides(part), strides, 0, offset, source=1)))
+
+
 def _check_positions(context: Context, *counts: int) -> None:
     if max(counts) > MAX_POSITIONS:
         raise context.unsupported(f"{max(counts)} positions on an axis, at most {MAX_POSITIONS}", "use smaller tensors")
@@ -302,7 +340,9 @@ RULES: dict[str, Rule] = {
     "BATCH_TO_SPACE_ND": Rule(_batch_to_space, range(3, 4), runtime_inputs=1),
     "BROADCAST_TO": Rule(_broadcast_to, TWO, runtime_inputs=1),
     "DEPTH_TO_SPACE": Rule(_depth_to_space, ONE, options_type=94),
+    "DYNAMIC_UPDATE_SLICE": Rule(_update_slice, range(3, 4), runtime_inputs=2),
     "GATHER": Rule(_gather, TWO, options_type=23, runtime_inputs=1),
+    "GATHER_ND": Rule(_gather_nd, TWO, runtime_inputs=1),
     "MIRROR_PAD": Rule(_mirror_pad, TWO, options_type=77, runtime_inputs=1),
     "RESIZE_BILINEAR": Rule(_resize_bilinear, TWO, options_type=15, runtime_inputs=1),
     "RESIZE_NEAREST_NEIGHBOR": Rule(_resize_nearest, TWO, options_type=74, runtime_inputs=1),

@@ -9,8 +9,12 @@ from optimize.compiler.folding import NUMPY_TYPES
 from optimize.compiler.geometry import contiguous_strides
 from optimize.compiler.ir import Cast, Known, Move, Opaque, Rearrange
 from optimize.compiler.operators.context import ONE, TWO, Context, Rule
+from optimize.compiler.shapes import broadcast_shape
 
 INTEGERS = ("int32", "int64")
+CAST_FROM = ("bool", "int8", "int16", "int32")
+CAST_TO = ("int8", "int16", "int32", "float32")
+"""Between what numbers known at run time only can be cast; from float32 the interpreter's result may be undefined."""
 
 
 def _shape(context: Context) -> Known | Opaque:
@@ -54,10 +58,27 @@ def _cast(context: Context) -> Cast | Opaque:
     source, target = context.inputs[0].dtype, context.outputs[0].dtype
     if source in INTEGERS and target in INTEGERS and context.inputs[0].data is not None:
         return Cast()
+    if source in CAST_FROM and target in CAST_TO:
+        return Cast()
     return Opaque(f"it turns {source} into {target}", "use QUANTIZE and DEQUANTIZE between int8 and float32")
 
 
+def _broadcast_args(context: Context) -> Known | Opaque:
+    """The shape two shapes broadcast to."""
+    left, right = (context.constant(place, "a shape") for place in (0, 1))
+    output = context.outputs[0]
+    if output.dtype not in INTEGERS:
+        return Opaque(f"its result is {output.dtype}", "export the model with fixed shapes")
+    try:
+        shape = broadcast_shape(left, right)
+    except ValueError as error:
+        raise context.invalid(str(error)) from error
+    context.expect((len(shape),))
+    return Known(np.array(shape, NUMPY_TYPES[output.dtype]).tobytes())
+
+
 RULES: dict[str, Rule] = {
+    "BROADCAST_ARGS": Rule(_broadcast_args, TWO, runtime_inputs=0),
     "CAST": Rule(_cast, ONE),
     "FILL": Rule(_fill, TWO, runtime_inputs=(1,)),
     "REDUCE_PROD": Rule(_product, TWO, options_type=27, runtime_inputs=0),

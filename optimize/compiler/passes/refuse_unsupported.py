@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from optimize.compiler.ir import (
     ArgPick,
+    Binary,
     Cast,
     Conv2D,
     DepthwiseConv2D,
@@ -17,14 +20,18 @@ from optimize.compiler.ir import (
     Payload,
     Quantize,
     Rearrange,
+    Reduce,
     Rescale,
     Reshape,
+    Select,
     Softmax,
     Take,
     Tensor,
     TransposeConv,
     Unary,
 )
+from optimize.compiler.kernels_values import Comparison, Logic
+from optimize.compiler.operators.shaping import CAST_FROM, CAST_TO
 from optimize.compiler.recurrent import Lstm, Svdf
 from optimize.compiler.state import Copy
 from optimize.errors import UnsupportedOperator
@@ -48,7 +55,7 @@ HINTS = {
 
 FLOAT_HINT = "keep it in float between DEQUANTIZE and QUANTIZE: convert with TFLITE_BUILTINS allowed beside int8"
 
-MOVABLE = ("int8", "uint8", "int16", "int32", "float32")
+MOVABLE = ("int8", "uint8", "bool", "int16", "int32", "float32")
 """Types of operators that look at no value."""
 
 
@@ -102,6 +109,14 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (MOVABLE,), MOVABLE
     if payload == Unary("requantize"):
         return (("int8", "uint8"),), ("int8", "uint8")
+    if isinstance(payload, Binary) and payload.kind in get_args(Comparison):
+        return (("int8", "bool") if payload.kind in ("equal", "not_equal") else ("int8",),), ("bool",)
+    if isinstance(payload, Binary) and payload.kind in get_args(Logic):
+        return (("bool",),), ("bool",)
+    if payload == Unary("logical_not") or (isinstance(payload, Reduce) and payload.kind == "all"):
+        return (("bool",),), ("bool",)
+    if isinstance(payload, Select):
+        return (("bool",), MOVABLE), MOVABLE
     if isinstance(payload, ArgPick):
         return (("int8",),), ("int32",)
     if isinstance(payload, Svdf):
@@ -110,6 +125,8 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (*[("int8",)] * 9, *[("int32",)] * 4, ("int8",), ("int16",)), ("int8", "int16")
     if isinstance(payload, Conv2D | DepthwiseConv2D | FullyConnected | TransposeConv):
         return (("int8",), ("int8",), ("int32",)), ("int8",)
-    if isinstance(payload, Known | Cast):
+    if isinstance(payload, Cast):
+        return (CAST_FROM,), CAST_TO
+    if isinstance(payload, Known):
         return (("int8",),), ()
     return (("int8",),), ("int8",)

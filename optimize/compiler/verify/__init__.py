@@ -22,6 +22,7 @@ from optimize.compiler.verify import (
     recurrent,
     sources,
     state,
+    sums,
     values,
 )
 from optimize.compiler.verify.common import Rule
@@ -125,6 +126,7 @@ FAMILIES = (
     recurrent,
     sources,
     state,
+    sums,
     values,
 )
 

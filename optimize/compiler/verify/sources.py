@@ -6,6 +6,7 @@ from typing import Any
 
 from optimize.compiler import ir
 from optimize.compiler.geometry import conv_output, conv_padding
+from optimize.compiler.shapes import result_shape
 from optimize.compiler.verify.common import Operands, Rule, same_elements, same_shape
 
 
@@ -115,6 +116,26 @@ def _binary(payload: ir.Binary, inputs: Operands, outputs: Operands) -> str:
     return "" if outputs[0].shape == expected else f"output {list(outputs[0].shape)}, expected {list(expected)}"
 
 
+def _select(payload: ir.Select, inputs: Operands, outputs: Operands) -> str:
+    expected = result_shape(payload, inputs)
+    if expected is None:
+        return f"shapes {[list(tensor.shape) for tensor in inputs]} do not broadcast"
+    if len({tensor.dtype for tensor in (*inputs[1:], *outputs)}) != 1:
+        return "what it chooses from differs in type"
+    return "" if outputs[0].shape == expected else f"output {list(outputs[0].shape)}, expected {list(expected)}"
+
+
+def _add_n(payload: ir.AddN, inputs: Operands, outputs: Operands) -> str:
+    others = [list(tensor.shape) for tensor in inputs if tensor.shape != outputs[0].shape]
+    return f"input {others[0]}, output {list(outputs[0].shape)}" if others else ""
+
+
+def _cumsum(payload: ir.CumSum, inputs: Operands, outputs: Operands) -> str:
+    if not 0 <= payload.axis < len(inputs[0].shape):
+        return f"axis {payload.axis} of shape {list(inputs[0].shape)}"
+    return same_shape(payload, inputs, outputs)
+
+
 def _pad(payload: ir.Pad, inputs: Operands, outputs: Operands) -> str:
     if len(payload.amounts) != len(inputs[0].shape):
         return "one pair of paddings per axis is needed"
@@ -166,6 +187,10 @@ RULES: dict[type, Rule] = {
     ir.Transpose: _transpose,
     ir.Concat: _concat,
     ir.Softmax: same_shape,
+    ir.LogSoftmax: same_shape,
+    ir.Select: _select,
+    ir.AddN: _add_n,
+    ir.CumSum: _cumsum,
     ir.Unary: same_elements,
     ir.FloatFunction: same_elements,
     ir.Tabulated: same_elements,

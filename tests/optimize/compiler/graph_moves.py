@@ -156,6 +156,25 @@ def gather(m: Maker) -> None:
     return m.step("GATHER", [m.now, m.b.constant(positions)], m.same_quant(out), table)
 
 
+def gather_nd(m: Maker) -> None:
+    shape = m.shape()
+    depth = m.number(1, len(shape))
+    vectors = [[m.number(0, n - 1) for n in shape[:depth]] for _ in range(m.number(1, 6))]
+    out = (len(vectors), *shape[depth:])
+    if math.prod(out) > MAX_ELEMENTS:
+        return slice_(m)
+    flat = [place for vector in vectors for place in vector]
+    return m.step("GATHER_ND", [m.now, m.b.constant(flat, (len(vectors), depth))], m.same_quant(out))
+
+
+def update_slice(m: Maker) -> None:
+    shape = m.shape()
+    part = tuple(m.number(1, n) for n in shape)
+    starts = [m.number(-1, n) for n in shape]
+    operands = [m.now, m.constant(part, *m.quant()), m.b.constant(starts)]
+    m.step("DYNAMIC_UPDATE_SLICE", operands, m.same_quant(shape))
+
+
 def resize_nearest(m: Maker) -> None:
     resize(m, "RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions")
 
@@ -179,5 +198,5 @@ IMAGE_MOVES = (("SPACE_TO_DEPTH", transposed_blocks), ("RESIZE_NEAREST_NEIGHBOR"
 ANY_MOVES = (
     *(("SLICE", slice_), ("STRIDED_SLICE", strided_slice), ("SPLIT", split), ("SPLIT_V", split_v), ("PACK", pack)),
     *(("UNPACK", unpack), ("MIRROR_PAD", mirror_pad), ("PADV2", pad_value), ("BROADCAST_TO", broadcast_to)),
-    *(("REVERSE_V2", reverse), ("GATHER", gather)),
+    *(("REVERSE_V2", reverse), ("GATHER", gather), ("GATHER_ND", gather_nd), ("DYNAMIC_UPDATE_SLICE", update_slice)),
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from graph_functions import ANY_FUNCTIONS, IMAGE_FUNCTIONS
+from graph_logic import ANY_LOGIC
 from graph_maker import Choices, DrawnChoices, Maker, SeededChoices
 from graph_moves import ANY_MOVES, IMAGE_MOVES, resize_bilinear
 from graph_recurrent import ANY_RECURRENT
@@ -26,7 +27,7 @@ def _known(steps: Iterable[tuple[str, Step]]) -> tuple[Step, ...]:
     return tuple(step for name, step in steps if name in RULES)
 
 
-ANY = ANY_STEPS + ANY_STREAMS + ANY_RECURRENT + _known((*ANY_MOVES, *ANY_FUNCTIONS, *ANY_TYPES))
+ANY = ANY_STEPS + ANY_STREAMS + ANY_RECURRENT + _known((*ANY_MOVES, *ANY_FUNCTIONS, *ANY_TYPES, *ANY_LOGIC))
 IMAGE = IMAGE_STEPS * 2 + _known((*IMAGE_MOVES, *IMAGE_FUNCTIONS, ("RESIZE_BILINEAR", resize_bilinear))) + ANY
 MAX_ELEMENTS = 6_000
 """A graph stops growing at a tensor larger than this."""

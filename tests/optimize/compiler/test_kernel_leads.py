@@ -39,7 +39,8 @@ from optimize.compiler.kernels import (
 )
 from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
 from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
-from optimize.compiler.kernels_types import BYTES, RescaleCall
+from optimize.compiler.kernels_sums import AddNCall, CumSumCall, LogSoftmaxCall, SelectCall
+from optimize.compiler.kernels_types import BYTES, CastCall, RescaleCall
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.leads import streaming_lead
 from optimize.compiler.passes import run_passes
@@ -313,11 +314,49 @@ def test_one_value_at_a_time(count: int) -> None:
         call = RescaleCall(count, source, target, 0, 1, 0, 0)
         sizes = BYTES[source], BYTES[target]
         check(elements(*sizes), call.lead(0), sizes[0] * count, sizes[1] * count)
+    for source, target in (("bool", "int16"), ("int8", "float32"), ("int32", "int8")):
+        sizes = BYTES[source], BYTES[target]
+        lead = CastCall(count, source, target).lead(0)
+        check(elements(*sizes), lead, sizes[0] * count, sizes[1] * count)
+    assert CastCall(count, "int32", "float32").lead(0) is None
+    assert AddNCall(count, 3, 0, 1, 0, 0).lead(2) == LogSoftmaxCall(1, count, 1, 0, 1, 0, 0).lead(0) == 0
     assert RescaleCall(count, "int16", "int32", 0, 1, 0, 0).lead(0) is None
     assert QuantizeCall(count, 1.0, 0, "int16").lead(0) is DequantizeCall(count, 1.0, 0, "int16").lead(0) is None
     for distance in range(count + 1):
         assert LookupCall(count, ()).lead(0) == 0
         assert safe(elements(1, 1), distance, count, count)
+
+
+@given(outer=st.integers(1, 2), depth=st.integers(1, 4), inner=st.integers(1, 3), reverse=st.booleans())
+def test_running_sums(outer: int, depth: int, inner: int, reverse: bool) -> None:
+    call = CumSumCall(outer, depth, inner, False, reverse, 0, 1, 0, 0)
+    series = [range(i * depth * inner + k, (i + 1) * depth * inner, inner) for i in range(outer) for k in range(inner)]
+    places = [place for one in series for place in (reversed(one) if reverse else one)]
+    steps = [([place], [place]) for place in places]
+    total = outer * depth * inner
+    assert call.lead(0) == 0
+    assert safe(steps, 0, total, total)
+    if not call.exact_lead:
+        check(steps, 0, total, total)
+
+
+@given(
+    extents=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    size=st.sampled_from((1, 2, 4)),
+    repeats=st.tuples(st.booleans(), st.booleans()),
+    operand=st.integers(0, 2),
+)
+def test_choices(extents: tuple[int, int], size: int, repeats: tuple[bool, bool], operand: int) -> None:
+    shape = tuple(1 if repeat else extent for extent, repeat in zip(extents, repeats, strict=True))
+    strides = tuple(0 if n == 1 else s for n, s in zip(shape, contiguous_strides(shape), strict=True))
+    width = 1 if operand == 0 else size
+    reads = [i * strides[0] + k * strides[1] for i, k in product(*map(range, extents))]
+    steps = [
+        (range(read * width, (read + 1) * width), range(step * size, (step + 1) * size))
+        for step, read in enumerate(reads)
+    ]
+    lead = SelectCall(size, extents, (strides, strides, strides)).lead(operand)
+    check(steps, lead, math.prod(shape) * width, math.prod(extents) * size)
 
 
 def band_steps(call: DspDepthwise3Call) -> list[Step]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from host_models import Kernels, build_kernels, load, random_samples, run
+from host_models import Kernels, build_kernels, load, random_samples, run, run_sanitized
 from operator_models import One, check
 
 from optimize.compiler import build_host_library, compile_tflite
@@ -153,6 +153,72 @@ def test_broadcast_reverse_and_gather(kernels: Kernels) -> None:
         table = ("GatherOptions", {"axis": axis, "batchDims": 0})
         models.append(one.model("GATHER", [out], one.x, one.ints(*positions), table=table))
     check(kernels, models)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_gather_by_vectors(kernels: Kernels, dtype: str) -> None:
+    models = []
+    for shape, indices in (
+        ((3, 4, 5), [[2], [0], [2]]),
+        ((3, 4, 5), [[[2, 3], [0, 0]], [[1, 1], [2, 0]]]),
+        ((3, 4, 5), [[2, 3, 4], [0, 0, 1]]),
+        ((7,), [[6]]),
+    ):
+        one = One(shape, dtype=dtype)
+        places = np.array(indices, np.int32)
+        out = (*places.shape[:-1], *shape[places.shape[-1] :])
+        vectors = one.ints(*places.ravel().tolist(), shape=places.shape)
+        models.append(one.model("GATHER_ND", [out], one.x, vectors))
+    check(kernels, models)
+
+
+def test_a_gather_outside_is_refused() -> None:
+    one = One((3, 4))
+    with pytest.raises(InvalidModel, match=r"\(GATHER_ND\): an index lies outside \[3, 4\]"):
+        compile_tflite(one.model("GATHER_ND", [(1,)], one.x, one.ints(0, 4, shape=(1, 2))), name="m")
+    one = One((3, 4))
+    with pytest.raises(InvalidModel, match=r"\(GATHER_ND\): indices of shape \[1, 3\] into \[3, 4\]"):
+        compile_tflite(one.model("GATHER_ND", [(1,)], one.x, one.ints(0, 1, 2, shape=(1, 3))), name="m")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_an_updated_slice(kernels: Kernels, dtype: str) -> None:
+    """Starts outside are brought inside, as the interpreter does."""
+    models = []
+    for shape, part, starts in (
+        ((3, 4, 5), (1, 2, 3), (1, 1, 1)),
+        ((3, 4, 5), (3, 4, 2), (0, 0, 3)),
+        ((3, 4, 5), (3, 4, 5), (0, 0, 0)),
+        ((2, 6), (1, 2), (-4, 9)),
+        ((9,), (3,), (6,)),
+    ):
+        one = One(shape, dtype=dtype)
+        update = one.tensor(part)
+        inputs = [one.x, update]
+        models.append(one.model("DYNAMIC_UPDATE_SLICE", [shape], *inputs, one.ints(*starts), inputs=inputs))
+    check(kernels, models)
+
+
+def test_an_update_larger_than_what_it_updates_is_refused() -> None:
+    one = One((3, 4))
+    inputs = [one.x, one.tensor((3, 5))]
+    model = one.model("DYNAMIC_UPDATE_SLICE", [(3, 4)], *inputs, one.ints(0, 0), inputs=inputs)
+    with pytest.raises(InvalidModel, match=r"\[3, 5\] at \[0, 0\] of \[3, 4\]"):
+        compile_tflite(model, name="m")
+
+
+def test_shapes_that_broadcast_are_computed_at_compile_time(kernels: Kernels) -> None:
+    one = One((1, 3, 1))
+    shape = one.b.op("BROADCAST_ARGS", [one.ints(2, 1, 4), one.ints(3, 1)], one.b.tensor((3,), "int32"))
+    compiled = compile_tflite(one.model("BROADCAST_TO", [(2, 3, 4)], one.x, shape), name="m")
+    assert compiled.operators == ("BROADCAST_TO",)
+    values = np.array([[[1], [2], [3]]], np.int8)  # the interpreter broadcasts to constant shapes only
+    [[output]] = run_sanitized(kernels, [compiled], [[[values]]], "broadcast")[0]
+    assert output == np.broadcast_to(values, (2, 3, 4)).tobytes()
+    one = One((1, 3, 1))
+    shape = one.b.op("BROADCAST_ARGS", [one.ints(2, 1, 4), one.ints(3, 3)], one.b.tensor((3,), "int32"))
+    with pytest.raises(InvalidModel, match=r"\(BROADCAST_ARGS\): .* do not broadcast"):
+        compile_tflite(one.model("BROADCAST_TO", [(2, 3, 4)], one.x, shape), name="m")
 
 
 @pytest.mark.parametrize("flags", [(False, False), (True, False), (False, True)])

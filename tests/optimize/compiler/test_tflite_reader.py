@@ -96,7 +96,7 @@ def test_the_declared_names_are_the_schemas() -> None:
         (schema.DepthwiseConv2DOptions, ("DepthwiseConv2DOptions",)),
         (schema.FullyConnectedOptions, ("FullyConnectedOptions",)),
         (schema.Pool2DOptions, ("Pool2DOptions",)),
-        (schema.ArithmeticOptions, ("AddOptions", "SubOptions", "MulOptions")),
+        (schema.ArithmeticOptions, ("AddOptions", "SubOptions", "MulOptions", "DivOptions")),
         (schema.SoftmaxOptions, ("SoftmaxOptions",)),
         (schema.ConcatenationOptions, ("ConcatenationOptions",)),
         (schema.VarHandleOptions, ("VarHandleOptions",)),
@@ -107,6 +107,7 @@ def test_the_declared_names_are_the_schemas() -> None:
         *(
             (getattr(schema, name), (name,))
             for name in (
+                "CumsumOptions",
                 "DepthToSpaceOptions",
                 "GatherOptions",
                 "LeakyReluOptions",
@@ -142,7 +143,9 @@ def test_options_types_are_the_schemas() -> None:
     unions = {v: k for k, v in vars(s.BuiltinOptions).items() if not k.startswith("_")}
     expected = {"AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions", "CONV_2D": "Conv2DOptions"}
     expected |= {"L2_NORMALIZATION": "L2NormOptions", "BATCH_MATMUL": "BatchMatMulOptions"}
-    expected |= dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"), "ReducerOptions")
+    expected |= dict.fromkeys(
+        ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ALL"), "ReducerOptions"
+    )
     for name, rule in RULES.items():
         if rule.options_type:
             default = "".join(w.capitalize() for w in name.replace("_2D", "").split("_")) + "Options"

@@ -20,6 +20,7 @@ from optimize.compiler.emit.operators import (
     recurrent,
     reduction,
     state,
+    sums,
     values,
     weighted,
 )
@@ -49,6 +50,7 @@ FAMILIES = (
     recurrent,
     reduction,
     state,
+    sums,
     values,
     weighted,
 )

@@ -57,8 +57,8 @@ def clamp_text(count: int, clamp: tuple[int, int], operands: Operands) -> tuple[
     return (f"flota_nn_dsp_clamp_s8({count}, {clamp[0]}, {clamp[1]}, {operands.outputs[0]});",)
 
 
-def walk_fields(extents: tuple[int, ...], strides: tuple[tuple[int, ...], tuple[int, ...]]) -> Fields:
-    """Members of a kernel that walks two inputs which broadcast."""
+def walk_fields(extents: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> Fields:
+    """Members of a kernel that walks inputs which broadcast."""
     return {
         "rank": len(extents),
         "extent": braces(extents, MAX_RANK, 1),
