@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,10 @@ LEAST_SHIFT, MOST_SHIFT = 1, 23
 SUM_LIMIT = 1 << 30
 """Bound of its sums, which are doubled."""
 
+PATIENCE = 32
+"""Channels without one multiplication after which a layer that has had none so far is not searched on: a layer without
+an activation that cuts off negative results has none at all, and finding that out takes 5 ms a channel."""
+
 
 def pack_channels(call: DepthwiseCall, *, transposed: bool) -> tuple[tuple[Channel3, ...], tuple[Exact3, ...]] | None:
     """The channels of a 3x3 convolution, or None where the kernel cannot be exact.
@@ -44,31 +49,30 @@ def pack_channels(call: DepthwiseCall, *, transposed: bool) -> tuple[tuple[Chann
         biases = biases + np.array(call.bias, np.int64)
     channels: list[Channel3] = []
     exact: list[Exact3] = []
-    for index in range(call.output.channels):
-        bias, factors = int(biases[index]), call.requantize.of(index)
-        channel = _scaled(call, weights[:, :, index], bias, factors)
-        if channel is None:
-            twice = _exact(weights[:, :, index], bias, factors)
-            if twice is None:
-                return None
-            channel = Channel3(_words(weights[:, :, index]), len(exact), 0)
-            exact.append(twice)
-        channels.append(channel)
+    for index, scaling in enumerate(_scalings(call, weights.transpose(2, 0, 1), biases)):
+        kernel = weights[:, :, index]
+        if scaling is not None:
+            words = _words(np.zeros_like(kernel) if scaling.constant else kernel)
+            channels.append(Channel3(words, scaling.bias, scaling.multiplier))
+            continue
+        twice = _exact(kernel, int(biases[index]), call.requantize.of(index))
+        if twice is None:
+            return None
+        channels.append(Channel3(_words(kernel), len(exact), 0))
+        exact.append(twice)
     return tuple(channels), tuple(exact)
 
 
-def _scaled(call: DepthwiseCall, weights: Array, bias: int, factors: tuple[int, int]) -> Channel3 | None:
-    """The channel with one multiplication."""
-    scaling = _scaling(call, weights, bias, factors)
-    if scaling is None:
-        return None
-    words = _words(np.zeros_like(weights) if scaling.constant else weights)
-    return Channel3(words, scaling.bias, scaling.multiplier)
-
-
-def _scaling(call: DepthwiseCall, weights: Array, bias: int, factors: tuple[int, int]) -> Scaling | None:
-    """The one multiplication of a channel, for sums of stored inputs."""
-    return find_scaling(*sum_range(weights), bias, Factor(*factors, call.requantize.offset, call.requantize.clamp))
+def _scalings(call: DepthwiseCall, weights: Array, biases: Array) -> Iterator[Scaling | None]:
+    """The one multiplication of each channel, for sums of stored inputs. ``weights``: [channel][…]."""
+    hopeless = True
+    for index, (kernel, bias) in enumerate(zip(weights, biases.tolist(), strict=True)):
+        scaling = None
+        if index < PATIENCE or not hopeless:
+            factor = Factor(*call.requantize.of(index), call.requantize.offset, call.requantize.clamp)
+            scaling = find_scaling(*sum_range(kernel), bias, factor)
+        hopeless = hopeless and scaling is None
+        yield scaling
 
 
 def pack_plane(call: DepthwiseCall, *, transposed: bool) -> PlaneConstants | None:
@@ -82,8 +86,8 @@ def pack_plane(call: DepthwiseCall, *, transposed: bool) -> PlaneConstants | Non
     if call.bias is not None:
         biases = biases + np.array(call.bias, np.int64)
     factors: list[tuple[int, int, int]] = []
-    for index in range(call.output.channels):
-        found = _plane_factors(call, packed[index], int(biases[index]), call.requantize.of(index))
+    for index, scaling in enumerate(_scalings(call, packed, biases)):
+        found = _plane_factors(scaling, packed[index], int(biases[index]), call.requantize.of(index))
         if found is None:
             return None
         factors.append(found)
@@ -93,10 +97,9 @@ def pack_plane(call: DepthwiseCall, *, transposed: bool) -> PlaneConstants | Non
 
 
 def _plane_factors(
-    call: DepthwiseCall, weights: Array, bias: int, factors: tuple[int, int]
+    scaling: Scaling | None, weights: Array, bias: int, factors: tuple[int, int]
 ) -> tuple[int, int, int] | None:
     """(bias, multiplier, shift) of a channel; the shift is 0 with one multiplication. Zeroes weights without effect."""
-    scaling = _scaling(call, weights, bias, factors)
     if scaling is not None:
         weights[:] = 0 if scaling.constant else weights
         return scaling.bias, scaling.multiplier, 0
