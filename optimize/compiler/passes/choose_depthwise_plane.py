@@ -97,7 +97,7 @@ def _reached(extent: int, out_extent: int, size: int, stride: int, pad: int) -> 
 
 
 def general_cycles(call: DepthwiseCall) -> int:
-    """Cycles of the general kernel, fitted to those of 11 layers: it looks at what lies inside the image only."""
+    """Cycles of the general kernel, fitted to those of 24 layers: it looks at what lies inside the image only."""
     image, out, window = call.input, call.output, call.window
     rows = _taps_inside(image.height, out.height, window.size[0], window.stride[0], window.pad[0])
     columns = _taps_inside(image.width, out.width, window.size[1], window.stride[1], window.pad[1])
@@ -106,9 +106,9 @@ def general_cycles(call: DepthwiseCall) -> int:
     pixels = out.height * out.width
     turns = rows * out.width if columns > out.width else pixels  # one column: its rows are the inner loop
     return (
-        180 * pixels
-        + together * (16 * rows * columns + 44 * turns + 70 * pixels)
-        + single * (12 * rows * columns + 30 * turns + 40 * pixels)
+        160 * pixels
+        + together * (17 * rows * columns + 25 * turns + 57 * pixels)
+        + single * (12 * rows * columns + 75 * pixels)
     )
 
 

@@ -5,7 +5,8 @@
 /* Inlined twice, with a constant `scaled`. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* The taps of one output pixel that lie inside the image: `outer` times `inner` of them, from `x` and `w` on. */
+/* The taps of one output pixel that lie inside the image, from `x` and `w` on: `outer` times `inner` of them, at least
+ * one. */
 typedef struct {
     const int8_t *x, *w;
     int32_t outer, inner;
@@ -25,7 +26,9 @@ ALWAYS_INLINE sums_t add_taps(const taps_of_pixel_t *t, int32_t channel, uint32_
     int32_t s0 = sums.sum[0], s1 = sums.sum[1], s2 = sums.sum[2], s3 = sums.sum[3];
 
     for (int32_t i = t->outer; i != 0; i--) {
-        for (int32_t k = t->inner; k != 0; k--) {
+        int32_t k = t->inner;
+
+        do {
             const uint32_t pixel = dsp_load32(x), weights = dsp_load32(w);
             const uint32_t even = dsp_sxtab16(offset, pixel), odd = dsp_sxtab16_odd(offset, pixel);
             const uint32_t even_w = scaled ? high_bytes & weights << 8 : dsp_sxtb16(weights);
@@ -35,9 +38,9 @@ ALWAYS_INLINE sums_t add_taps(const taps_of_pixel_t *t, int32_t channel, uint32_
             s1 = dsp_smlabb(odd, odd_w, s1);
             s2 = dsp_smlatt(even, even_w, s2);
             s3 = dsp_smlatt(odd, odd_w, s3);
-            x += t->inner_x;
-            w += t->inner_w;
-        }
+            x = dsp_at(x + t->inner_x);
+            w = dsp_at(w + t->inner_w);
+        } while (--k != 0);
         x += t->outer_x;
         w += t->outer_w;
     }
@@ -50,11 +53,13 @@ static int32_t add_taps_of_one(const taps_of_pixel_t *t, int32_t in_channel, int
     int32_t sum = 0;
 
     for (int32_t i = t->outer; i != 0; i--) {
-        for (int32_t k = t->inner; k != 0; k--) {
+        int32_t k = t->inner;
+
+        do {
             sum += *w * (*x + offset);
-            x += t->inner_x;
-            w += t->inner_w;
-        }
+            x = dsp_at(x + t->inner_x);
+            w = dsp_at(w + t->inner_w);
+        } while (--k != 0);
         x += t->outer_x;
         w += t->outer_w;
     }
@@ -113,7 +118,7 @@ static taps_of_pixel_t find_taps(const flota_nn_dsp_depthwise_t *c, const int8_t
     };
 
     if (columns == 1) { /* the inner loop is the long one */
-        t.outer = 1;
+        t.outer = rows > 0;
         t.inner = rows;
         t.inner_x = row_x;
         t.inner_w = row_w;

@@ -177,6 +177,13 @@ static inline uint32_t dsp_in_register(uint32_t constant)
     return constant;
 }
 
+/* A pointer to go on from: after a loop GCC would rather add the whole way to where it started, kept in memory. */
+static inline const int8_t *dsp_at(const int8_t *pointer)
+{
+    __asm__("" : "+r"(pointer));
+    return pointer;
+}
+
 /* The greater of each of four int8. */
 static inline uint32_t dsp_max8(uint32_t a, uint32_t b)
 {
@@ -263,6 +270,8 @@ static inline uint32_t dsp_insert_byte(uint32_t word, uint32_t byte, int32_t at)
 }
 
 static inline uint32_t dsp_in_register(uint32_t constant) { return constant; }
+
+static inline const int8_t *dsp_at(const int8_t *pointer) { return pointer; }
 
 static inline int32_t dsp_smlawb(int32_t a, uint32_t b, int32_t sum)
 {
