@@ -247,6 +247,21 @@ class Take(SourcePayload):
 
 
 @dataclass(frozen=True, slots=True)
+class Pick(SourcePayload):
+    """Runs of ``run`` elements picked by positions known at run time.
+
+    Inputs: what to pick from, [batch][outer][count] runs; int32 positions, [batch][picks], of which those outside count
+    as the nearest inside. Output: [batch][outer][picks] runs.
+    """
+
+    batch: int
+    outer: int
+    count: int
+    picks: int
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class Concat(SourcePayload):
     """Joins its inputs along ``axis`` (not negative)."""
 

@@ -75,3 +75,18 @@ class TakeCall(Kernel):
         lines = np.arange(outer, dtype=np.int64)[:, None] * rows + np.array(self.rows, np.int64)
         reads = (lines[:, :, None] * columns + np.array(self.columns, np.int64)).reshape(-1) * self.run
         return order_lead(np.arange(1, len(reads) + 1, dtype=np.int64) * self.run, reads)
+
+
+@dataclass(frozen=True, slots=True)
+class PickCall(Kernel):
+    """Output [batch][outer][i] is ``run`` bytes of input [batch][outer][positions[batch][i]].
+
+    Nothing may overlap: what is read when is known at run time only.
+    """
+
+    SOURCE: ClassVar[str] = "src/nn/pick.c"
+    batch: int
+    outer: int
+    count: int
+    picks: int
+    run: int

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from optimize.compiler import schema
 from optimize.compiler.flatbuffer import LIMIT_HINT, TRUNCATED_HINT, Table, root_table
 from optimize.compiler.folding import fold
@@ -97,6 +99,7 @@ class _Constants:
     def __init__(self, root: Table) -> None:
         self._buffers = root.tables(schema.Model.BUFFERS, limit=10 * LIMITS.tensors, what="buffers")
         self._data: dict[int, bytes] = {}
+        self._unpacked: dict[tuple[int, int], bytes] = {}
         self._total = 0
         self._scales = 0
 
@@ -122,6 +125,8 @@ class _Constants:
                 hint="no microcontroller holds this; check the tensor's shape",
             )
         data = self._constant(table, label, size) if dtype in schema.TYPE_BYTES else None
+        if dtype == "INT4" and (data := self._int4(table, label, size)) is not None:
+            dtype = "INT8"  # as the interpreter unpacks weights before it uses them
         is_open = is_open and not is_input and data is None
         quant, variable = self._quant(table, label), table.flag(schema.Tensor.IS_VARIABLE)
         return Tensor(name, shape, dtype.lower(), quant, data, open_shape=is_open, variable=variable)
@@ -147,11 +152,23 @@ class _Constants:
         if len(blob) != size:
             raise InvalidModel(f"{label}: {len(blob)} bytes of data for {size} bytes", hint=TRUNCATED_HINT)
         if index not in self._data:
-            self._total += size
-            if self._total > LIMITS.constant_bytes:
-                raise InvalidModel(f"more than {LIMITS.constant_bytes} bytes of constants", hint=TRUNCATED_HINT)
+            self._count(size)
             self._data[index] = bytes(blob)
         return self._data[index]
+
+    def _int4(self, table: Table, label: str, count: int) -> bytes | None:
+        """The bytes of a constant of ``count`` int4, two to a byte with the lower one first, as int8."""
+        packed, key = self._constant(table, label, (count + 1) // 2), (table.u32(schema.Tensor.BUFFER), count)
+        if packed is not None and key not in self._unpacked:
+            self._count(count)
+            pairs = np.frombuffer(packed, np.int8)
+            self._unpacked[key] = np.stack([pairs << 4 >> 4, pairs >> 4], axis=1).ravel()[:count].tobytes()
+        return self._unpacked[key] if packed is not None else None
+
+    def _count(self, size: int) -> None:
+        self._total += size
+        if self._total > LIMITS.constant_bytes:
+            raise InvalidModel(f"more than {LIMITS.constant_bytes} bytes of constants", hint=TRUNCATED_HINT)
 
 
 def _read_shape(table: Table, label: str, is_input: bool) -> tuple[tuple[int, ...], bool]:

@@ -220,6 +220,16 @@ typedef struct {
 
 void flota_nn_take(const flota_nn_take_t *take, const void *input, void *output);
 
+/* Output [batch][outer][i] is the run of `run` bytes at input [batch][outer][positions[batch][i]]; a position outside
+ * the `count` entries takes the nearest one. Inputs and output share no byte. */
+typedef struct {
+    int32_t batch, outer, count;
+    int32_t picks; /* positions of one batch */
+    int32_t run;
+} flota_nn_pick_t;
+
+void flota_nn_pick(const flota_nn_pick_t *pick, const void *input, const int32_t *positions, void *output);
+
 /* Transposed convolution: input pixel (y, x) adds its window to the output at (y * stride_y - pad_y, x * stride_x - pad_x).
  * Weights are [output channel][window y][window x][input channel]; dilation 1. */
 void flota_nn_transpose_conv_s8(const flota_nn_depthwise_t *conv, const int8_t *input, int8_t *output);

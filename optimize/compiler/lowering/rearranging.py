@@ -6,7 +6,7 @@ from optimize.compiler import ir
 from optimize.compiler.geometry import contiguous_strides, merge_axes
 from optimize.compiler.ir import DTYPE_BYTES, Op, Tensor
 from optimize.compiler.kernels_image import ResizeBilinearCall
-from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
+from optimize.compiler.kernels_movement import ByteMove, MoveCall, PickCall, TakeCall
 from optimize.compiler.lowering.common import check_rank, image_of
 from optimize.compiler.lowering.table import Lowering
 from optimize.errors import UnsupportedOperator
@@ -15,11 +15,11 @@ from optimize.errors import UnsupportedOperator
 def _rearrange(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> MoveCall:
     assert isinstance(op.payload, ir.Rearrange)
     size = DTYPE_BYTES[output.dtype]
-    moves = tuple(_byte_move(op, move, size) for move in op.payload.moves)
+    moves = tuple(byte_move(op, move, size) for move in op.payload.moves)
     return MoveCall(moves) if op.payload.fill is None else MoveCall(moves, op.payload.fill, output.bytes)
 
 
-def _byte_move(op: Op, move: ir.Move, size: int) -> ByteMove:
+def byte_move(op: Op, move: ir.Move, size: int) -> ByteMove:
     """The move in bytes; elements, and whole axes where both sides are dense, become one run."""
     extents, (sources, targets) = merge_axes(
         (*move.extents, size),
@@ -47,7 +47,13 @@ def _take(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> TakeCall | Move
     extents = (outer, rows, repeats[0], columns, repeats[1], payload.run)
     source = (rows * columns * payload.run, columns * payload.run, 0, payload.run, 0, 1)
     move = ir.Move(extents, source, contiguous_strides(extents))
-    return MoveCall((_byte_move(op, move, DTYPE_BYTES[output.dtype]),))
+    return MoveCall((byte_move(op, move, DTYPE_BYTES[output.dtype]),))
+
+
+def _pick(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> PickCall:
+    assert isinstance(op.payload, ir.Pick)
+    pick = op.payload
+    return PickCall(pick.batch, pick.outer, pick.count, pick.picks, pick.run * DTYPE_BYTES[output.dtype])
 
 
 def _repeat(positions: tuple[int, ...], count: int) -> int:
@@ -76,5 +82,6 @@ def _resize_bilinear(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> Resi
 LOWERINGS: dict[type, Lowering] = {
     ir.Rearrange: _rearrange,
     ir.Take: _take,
+    ir.Pick: _pick,
     ir.ResizeBilinear: _resize_bilinear,
 }

@@ -45,7 +45,8 @@ def read_payload(
     if len(inputs) not in rule.inputs or len(outputs) not in rule.outputs:
         raise InvalidModel(f"{label}: {len(inputs)} inputs, {len(outputs)} outputs", hint=TRUNCATED_HINT)
     context = Context(label, _options(table, rule.options_type, label), inputs, outputs)
-    payload, places = rule.read(context), rule.operands(len(inputs))
+    payload = rule.read(context)
+    places = tuple(context.kept) or rule.operands(len(inputs))
     if len(outputs) == 1 and outputs[0].open_shape and not context.settled:
         shape = result_shape(payload, tuple(inputs[place] for place in places))
         if shape is not None:

@@ -27,6 +27,8 @@ class Context:
     outputs: tuple[Tensor, ...]
     settled: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Shapes found for results that the file leaves open: output -> shape."""
+    kept: list[int] = field(default_factory=list)
+    """Places of the operands needed at run time, where that depends on more than the rule; else empty."""
 
     def required(self) -> Table:
         """The options, of an operator that cannot do without."""

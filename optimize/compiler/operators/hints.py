@@ -7,7 +7,7 @@ TFLM_TARGETS = "or run the model with target cortex-m4f-tflm or linux-litert"
 
 IN_THE_INTERPRETER = frozenset(
     """
-    EMBEDDING_LOOKUP FLOOR_DIV FLOOR_MOD IF L2_POOL_2D WHILE
+    FLOOR_DIV FLOOR_MOD IF L2_POOL_2D WHILE
     """.split()  # noqa: SIM905 - one word each reads better
 )
 """What the TensorFlow Lite Micro interpreter runs and the compiler does not."""
@@ -24,7 +24,6 @@ HINTS: dict[str, str] = {
     "CONV_3D": "use Conv2D over stacked frames, or depth as channels",
     "CONV_3D_TRANSPOSE": "use Conv2DTranspose over stacked frames",
     "DENSIFY": "strip the sparsity before the export",
-    "EMBEDDING_LOOKUP": _STRINGS,
     "FAKE_QUANT": "convert with full int8 quantization, which removes it",
     "FLOOR_DIV": "divide before the model: the interpreter has it for float32 only",
     "FLOOR_MOD": "divide before the model: the interpreter has it for float32 only",

@@ -9,7 +9,7 @@ import numpy as np
 
 from optimize.compiler import schema
 from optimize.compiler.geometry import contiguous_strides
-from optimize.compiler.ir import Move, Rearrange, ResizeBilinear, Take
+from optimize.compiler.ir import Move, Opaque, Pick, Rearrange, ResizeBilinear, Take, Tensor
 from optimize.compiler.operators.context import ONE, TWO, Context, Rule
 
 MAX_POSITIONS = 65_536
@@ -238,18 +238,43 @@ def _reverse(context: Context) -> Rearrange:
     )
 
 
-def _gather(context: Context) -> Take:
-    shape, positions = context.inputs[0].shape, context.constant(1, "the indices")
-    options = context.options
+def _gather(context: Context) -> Take | Pick:
+    source, indices, options = *context.inputs[:2], context.options
+    shape, rank = source.shape, len(indices.shape)
     axis = context.axis(0 if options is None else options.i32(schema.GatherOptions.AXIS), len(shape))
-    if options is not None and options.i32(schema.GatherOptions.BATCH_DIMS) != 0:
-        raise context.unsupported("batch dimensions", "gather along one axis of the whole tensor")
-    context.expect((*shape[:axis], *context.inputs[1].shape, *shape[axis + 1 :]))
+    shared = 0 if options is None else options.i32(schema.GatherOptions.BATCH_DIMS)
+    shared += rank if shared < 0 else 0
+    if not 0 <= shared <= min(axis, rank) or shape[:shared] != indices.shape[:shared]:
+        raise context.invalid(f"{shared} batch dimensions of {list(shape)} and {list(indices.shape)}")
+    context.expect((*shape[:axis], *indices.shape[shared:], *shape[axis + 1 :]))
+    batch, outer, run = math.prod(shape[:shared]), math.prod(shape[shared:axis]), math.prod(shape[axis + 1 :])
+    if indices.data is None or shared > 0:
+        return _pick(context, indices, Pick(batch, outer, shape[axis], math.prod(indices.shape[shared:]), run))
+    positions = context.constant(1, "the indices")
     if any(not 0 <= position < shape[axis] for position in positions):
         raise context.invalid(f"an index lies outside axis {axis} of {shape[axis]} entries")
     _check_positions(context, shape[axis], len(positions))
-    outer, run = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
     return Take((outer, shape[axis], 1), run, positions, (0,))
+
+
+def _embedding_lookup(context: Context) -> Pick | Opaque:
+    """Rows of the second operand, by the numbers in the first."""
+    indices, source = context.inputs
+    if context.outputs[0].dtype != source.dtype:
+        return Opaque(f"it turns {source.dtype} into {context.outputs[0].dtype}", "quantize the model to full int8")
+    if len(indices.shape) != 1 or not source.shape:
+        raise context.invalid(f"rows {list(indices.shape)} of {list(source.shape)}")
+    context.expect((*indices.shape, *source.shape[1:]))
+    return _pick(context, indices, Pick(1, 1, source.shape[0], indices.elements, math.prod(source.shape[1:])))
+
+
+def _pick(context: Context, indices: Tensor, pick: Pick) -> Pick:
+    if indices.dtype != "int32":
+        raise context.unsupported(
+            f"indices of type {indices.dtype}", "cast them to int32, as the interpreter wants them"
+        )
+    context.kept.extend((0, 1) if indices is context.inputs[1] else (1, 0))
+    return pick
 
 
 def _gather_nd(context: Context) -> Take:
@@ -341,6 +366,7 @@ RULES: dict[str, Rule] = {
     "BROADCAST_TO": Rule(_broadcast_to, TWO, runtime_inputs=1),
     "DEPTH_TO_SPACE": Rule(_depth_to_space, ONE, options_type=94),
     "DYNAMIC_UPDATE_SLICE": Rule(_update_slice, range(3, 4), runtime_inputs=2),
+    "EMBEDDING_LOOKUP": Rule(_embedding_lookup, TWO),
     "GATHER": Rule(_gather, TWO, options_type=23, runtime_inputs=1),
     "GATHER_ND": Rule(_gather_nd, TWO, runtime_inputs=1),
     "MIRROR_PAD": Rule(_mirror_pad, TWO, options_type=77, runtime_inputs=1),

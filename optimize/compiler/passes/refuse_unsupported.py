@@ -8,6 +8,7 @@ from optimize.compiler.ir import (
     ArgPick,
     Binary,
     Cast,
+    Concat,
     Conv2D,
     DepthwiseConv2D,
     Dequantize,
@@ -17,7 +18,9 @@ from optimize.compiler.ir import (
     Known,
     Op,
     Opaque,
+    Pad,
     Payload,
+    Pick,
     Quantize,
     Rearrange,
     Reduce,
@@ -27,6 +30,7 @@ from optimize.compiler.ir import (
     Softmax,
     Take,
     Tensor,
+    Transpose,
     TransposeConv,
     Unary,
 )
@@ -42,6 +46,7 @@ NATURES = {
     "float32": ": a float32 model",
     "float16": ": a model with float16 weights",
     "int16": ": a model with 16-bit activations (16x8 quantization)",
+    "int4": ": a model with 4-bit activations",
     "uint8": ": a uint8 model of TensorFlow 1",
 }
 HINTS = {
@@ -105,7 +110,7 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (("int8", "int16", "int32"),), ("int8", "int16", "int32")
     if isinstance(payload, Softmax):
         return (("int8",),), ("int8", "int16")
-    if isinstance(payload, Reshape | Rearrange | Take | Copy):
+    if isinstance(payload, Reshape | Rearrange | Take | Copy | Concat | Transpose | Pad):
         return (MOVABLE,), MOVABLE
     if payload == Unary("requantize"):
         return (("int8", "uint8"),), ("int8", "uint8")
@@ -115,6 +120,8 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (("bool",),), ("bool",)
     if payload == Unary("logical_not") or (isinstance(payload, Reduce) and payload.kind == "all"):
         return (("bool",),), ("bool",)
+    if isinstance(payload, Pick):
+        return (MOVABLE, ("int32",)), MOVABLE
     if isinstance(payload, Select):
         return (("bool",), MOVABLE), MOVABLE
     if isinstance(payload, ArgPick):

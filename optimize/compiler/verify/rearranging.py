@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from optimize.compiler import ir
-from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
+from optimize.compiler.kernels_movement import ByteMove, MoveCall, PickCall, TakeCall
 from optimize.compiler.verify.common import Operands, Rule, sizes
 
 
@@ -70,6 +70,25 @@ def _taken(payload: ir.Take | TakeCall, source_size: int, target_size: int) -> s
     )
 
 
+def _pick(payload: ir.Pick, inputs: Operands, outputs: Operands) -> str:
+    if inputs[0].dtype != outputs[0].dtype:
+        return "its input and output differ in type"
+    return _picked(payload, inputs[0].elements, inputs[1].elements, outputs[0].elements)
+
+
+def _picked(payload: ir.Pick | PickCall, source_size: int, positions: int, target_size: int) -> str:
+    lines = payload.batch * payload.outer
+    return sizes(
+        (source_size, lines * payload.count * payload.run),
+        (positions, payload.batch * payload.picks),
+        (target_size, lines * payload.picks * payload.run),
+    )
+
+
+def _pick_call(payload: PickCall, inputs: Operands, outputs: Operands) -> str:
+    return _picked(payload, inputs[0].bytes, inputs[1].bytes // 4, outputs[0].bytes)
+
+
 def _take_call(payload: TakeCall, inputs: Operands, outputs: Operands) -> str:
     return _taken(payload, inputs[0].bytes, outputs[0].bytes)
 
@@ -77,6 +96,8 @@ def _take_call(payload: TakeCall, inputs: Operands, outputs: Operands) -> str:
 RULES: dict[type, Rule] = {
     ir.Rearrange: _rearrange,
     ir.Take: _take,
+    ir.Pick: _pick,
+    PickCall: _pick_call,
     MoveCall: _move_call,
     TakeCall: _take_call,
 }

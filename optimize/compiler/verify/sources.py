@@ -142,16 +142,22 @@ def _pad(payload: ir.Pad, inputs: Operands, outputs: Operands) -> str:
     expected = tuple(
         size + before + after for size, (before, after) in zip(inputs[0].shape, payload.amounts, strict=True)
     )
+    if inputs[0].dtype != outputs[0].dtype:
+        return f"it turns {inputs[0].dtype} into {outputs[0].dtype}"
     return "" if outputs[0].shape == expected else f"output {list(outputs[0].shape)}, expected {list(expected)}"
 
 
 def _transpose(payload: ir.Transpose, inputs: Operands, outputs: Operands) -> str:
     expected = tuple(inputs[0].shape[axis] for axis in payload.permutation)
+    if inputs[0].dtype != outputs[0].dtype:
+        return f"it turns {inputs[0].dtype} into {outputs[0].dtype}"
     return "" if outputs[0].shape == expected else f"output {list(outputs[0].shape)}, expected {list(expected)}"
 
 
 def _concat(payload: ir.Concat, inputs: Operands, outputs: Operands) -> str:
     axis, shape = payload.axis, outputs[0].shape
+    if {tensor.dtype for tensor in inputs} != {outputs[0].dtype}:
+        return "its inputs and output differ in type"
     for tensor in inputs:
         if len(tensor.shape) != len(shape) or any(
             i != axis and size != shape[i] for i, size in enumerate(tensor.shape)

@@ -156,6 +156,19 @@ def gather(m: Maker) -> None:
     return m.step("GATHER", [m.now, m.b.constant(positions)], m.same_quant(out), table)
 
 
+def pick(m: Maker) -> None:
+    """Rows of a table, by the positions of the largest values."""
+    shape = m.shape()
+    if len(shape) < 2:
+        return gather(m)
+    places = m.b.op("ARG_MAX", [m.now, m.b.constant([len(shape) - 1], ())], m.b.tensor(shape[:-1], "int32"))
+    table = m.constant((shape[-1], m.number(1, 5)), *m.quant())
+    out = (*shape[:-1], m.shape(table)[1])
+    if len(out) > 4 or math.prod(out) > MAX_ELEMENTS:
+        return gather(m)
+    return m.step("GATHER", [table, places], m.same_quant(out), options("GatherOptions", axis=0, batchDims=0))
+
+
 def gather_nd(m: Maker) -> None:
     shape = m.shape()
     depth = m.number(1, len(shape))
@@ -198,5 +211,11 @@ IMAGE_MOVES = (("SPACE_TO_DEPTH", transposed_blocks), ("RESIZE_NEAREST_NEIGHBOR"
 ANY_MOVES = (
     *(("SLICE", slice_), ("STRIDED_SLICE", strided_slice), ("SPLIT", split), ("SPLIT_V", split_v), ("PACK", pack)),
     *(("UNPACK", unpack), ("MIRROR_PAD", mirror_pad), ("PADV2", pad_value), ("BROADCAST_TO", broadcast_to)),
-    *(("REVERSE_V2", reverse), ("GATHER", gather), ("GATHER_ND", gather_nd), ("DYNAMIC_UPDATE_SLICE", update_slice)),
+    *(
+        ("REVERSE_V2", reverse),
+        ("GATHER", gather),
+        ("GATHER_ND", gather_nd),
+        ("GATHER", pick),
+        ("DYNAMIC_UPDATE_SLICE", update_slice),
+    ),
 )

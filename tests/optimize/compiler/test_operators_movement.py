@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from host_models import Kernels, build_kernels, load, random_samples, run, run_sanitized
+from bare_models import run_emulated
+from host_models import Array, Kernels, build_kernels, load, random_samples, reference, run, run_sanitized
 from operator_models import One, check
 
 from optimize.compiler import build_host_library, compile_tflite
@@ -153,6 +154,72 @@ def test_broadcast_reverse_and_gather(kernels: Kernels) -> None:
         table = ("GatherOptions", {"axis": axis, "batchDims": 0})
         models.append(one.model("GATHER", [out], one.x, one.ints(*positions), table=table))
     check(kernels, models)
+
+
+def looked_up(shape: tuple[int, ...], places: tuple[int, ...], axis: int, batch: int = 0, dtype: str = "int8") -> bytes:
+    """GATHER with positions that are a graph input, from a constant table where there is no batch."""
+    one = One(shape, dtype=dtype)
+    data = np.random.default_rng(3).integers(-128, 128, shape).astype(np.int8)
+    source = one.x if batch or dtype != "int8" else one.tensor(shape, data=data)
+    positions = one.b.tensor(places, "int32")
+    out = (*shape[:axis], *places[batch:], *shape[axis + 1 :])
+    table = ("GatherOptions", {"axis": axis, "batchDims": batch})
+    inputs = [positions] if source != one.x else [source, positions]
+    return one.model("GATHER", [out], source, positions, table=table, inputs=inputs)
+
+
+def positions_within(model: bytes, count: int, seed: int) -> list[list[Array]]:
+    """Samples whose int32 inputs are below ``count``."""
+    samples = random_samples(compile_tflite(model, name="m"), 4, seed)
+    return [[v % count if v.dtype == np.int32 else v for v in sample] for sample in samples]
+
+
+def lookups() -> tuple[list[bytes], list[int]]:
+    """(models, entries of the axis)."""
+    one = One((5, 3, 2))
+    rows = one.b.tensor((4,), "int32")
+    table = one.tensor((5, 3, 2), data=np.arange(30, dtype=np.int8).reshape(5, 3, 2))
+    embedding = one.model("EMBEDDING_LOOKUP", [(4, 3, 2)], rows, table, inputs=[rows])
+    cases = (
+        ((10, 4), (1, 7), 0, 0, "int8"),
+        ((3, 5, 2), (2, 2), 1, 0, "int8"),
+        ((3, 5, 2), (3, 4), 1, 1, "int8"),
+        ((3, 2, 5), (3, 2), 2, 1, "int8"),
+        ((3, 2, 5), (3, 2), 2, 2, "float32"),
+        ((6,), (), 0, 0, "float32"),
+    )
+    return [embedding, *(looked_up(*case) for case in cases)], [5, *(case[0][case[2]] for case in cases)]
+
+
+def test_picks_by_positions_of_run_time(kernels: Kernels) -> None:
+    models, counts = lookups()
+    samples = [
+        positions_within(model, count, seed) for seed, (model, count) in enumerate(zip(models, counts, strict=True))
+    ]
+    compiled = [compile_tflite(model, name="m") for model in models]
+    outputs = run_sanitized(kernels, compiled, samples, "picks")
+    assert outputs == [reference(model, sample) for model, sample in zip(models, samples, strict=True)]
+
+
+def test_a_position_outside_takes_the_nearest_entry(kernels: Kernels) -> None:
+    model = looked_up((10, 1), (4,), 0)
+    ends = [np.array(values, np.int32) for values in ([-1, 10, -(2**31), 2**31 - 1], [0, 9, 0, 9])]
+    outside, inside = run_sanitized(kernels, [compile_tflite(model, name="m")], [[[v] for v in ends]], "outside")[0]
+    assert outside == inside
+
+
+@pytest.mark.emulated
+def test_picks_on_the_emulated_board() -> None:
+    models, counts = lookups()
+    samples = [positions_within(model, count, 1) for model, count in zip(models, counts, strict=True)]
+    compiled = [compile_tflite(model, name="m", core="cortex-m4") for model in models]
+    for model, sample, outputs in zip(models, samples, run_emulated(compiled, samples), strict=True):
+        assert outputs == reference(model, sample)
+
+
+def test_batch_dimensions_that_differ_are_refused() -> None:
+    with pytest.raises(InvalidModel, match=r"\(GATHER\): 1 batch dimensions of \[3, 5\] and \[2, 4\]"):
+        compile_tflite(looked_up((3, 5), (2, 4), 1, 1), name="m")
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from bare_models import run_emulated
@@ -81,6 +83,60 @@ def test_other_types_to_float(kernels: Kernels, dtype: str) -> None:
     b = Builder()
     x = b.tensor((1, 300), dtype, scale=float32(0.013), zero_point=90)
     check(kernels, [b.build([x], [b.op("DEQUANTIZE", [x], b.tensor((1, 300), "float32"))])])
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_moves_of_other_types(kernels: Kernels, dtype: str) -> None:
+    """As around the QUANTIZE of a model whose inputs are no int8."""
+    quant = {"scale": 0.5} if dtype == "int16" else {}
+    models = []
+    for shape, order in (((2, 3, 4), (2, 0, 1)), ((1, 5, 2, 3), (0, 2, 1, 3)), ((4, 6), (1, 0))):
+        b = Builder()
+        x = b.tensor(shape, dtype, **quant)
+        y = b.tensor([shape[axis] for axis in order], dtype, **quant)
+        models.append(b.build([x], [b.op("TRANSPOSE", [x, b.constant(order)], y)]))
+    for axis in (0, 1, 2):
+        b = Builder()
+        inputs = [b.tensor([2 + n if place == axis else 2 for place in range(3)], dtype, **quant) for n in range(3)]
+        y = b.tensor([9 if place == axis else 2 for place in range(3)], dtype, **quant)
+        models.append(b.build(inputs, [b.op("CONCATENATION", inputs, y, options("ConcatenationOptions", axis=axis))]))
+    for amounts in ((1, 2, 0, 3), (0, 0, 2, 0), (1, 0, 0, 0)):
+        b = Builder()
+        x = b.tensor((2, 3), dtype, **quant)
+        y = b.tensor((2 + sum(amounts[:2]), 3 + sum(amounts[2:])), dtype, **quant)
+        models.append(b.build([x], [b.op("PAD", [x, b.constant(amounts, (2, 2))], y)]))
+    check(kernels, models)
+
+
+def packed(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """int4, two to a byte, the lower one first."""
+    pairs = np.append(values.ravel(), np.zeros(values.size % 2, np.int8)).reshape(-1, 2).astype(np.uint8)
+    return pairs[:, 0] & 15 | pairs[:, 1] << 4
+
+
+def test_weights_of_four_bits(kernels: Kernels) -> None:
+    rng, models = np.random.default_rng(4), []
+    window = {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    for name, shape, weights, axis, table in (
+        ("FULLY_CONNECTED", (1, 9), (5, 9), 0, options("FullyConnectedOptions")),
+        ("CONV_2D", (1, 5, 5, 3), (5, 3, 3, 3), 0, options("Conv2DOptions", **window)),
+        (
+            "DEPTHWISE_CONV_2D",
+            (1, 5, 5, 3),
+            (1, 3, 3, 3),
+            3,
+            options("DepthwiseConv2DOptions", depthMultiplier=1, **window),
+        ),
+    ):
+        one, count = One(shape), weights[axis]
+        scales = 1 if name == "FULLY_CONNECTED" else count
+        data = packed(rng.integers(-8, 8, weights).astype(np.int8))
+        w = one.b.tensor(weights, "int4", scale=[float32(0.05)] * scales, axis=axis, data=data)
+        bias = rng.integers(-99, 99, count).astype(np.int32)
+        c = one.b.tensor((count,), "int32", scale=[float32(0.005)] * scales, data=bias)
+        y = one.tensor((*shape[:-1], count), scale=float32(0.2))
+        models.append(one.b.build([one.x], [one.b.op(name, [one.x, w, c], y, table)]))
+    check(kernels, models)
 
 
 def wide_softmax(shape: tuple[int, ...], scale: float, beta: float) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as s
 
 DTYPES = {
+    "int4": s.TensorType.INT4,
     "int8": s.TensorType.INT8,
     "uint8": s.TensorType.UINT8,
     "int16": s.TensorType.INT16,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, struct_text
+from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, call_text, struct_text
 from optimize.compiler.emit.text import braces, number_array
 from optimize.compiler.kernels import MAX_RANK
-from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
+from optimize.compiler.kernels_movement import ByteMove, MoveCall, PickCall, TakeCall
 
 
 def _moves(name: str, call: MoveCall, operands: Operands) -> Code:
@@ -48,7 +48,19 @@ def _take(name: str, call: TakeCall, operands: Operands) -> Code:
     return Code((*arrays, struct_text("flota_nn_take_t", name, fields)), (statement,))
 
 
+def _pick(name: str, call: PickCall, operands: Operands) -> Code:
+    fields: Fields = {
+        "batch": call.batch,
+        "outer": call.outer,
+        "count": call.count,
+        "picks": call.picks,
+        "run": call.run,
+    }
+    return Code((struct_text("flota_nn_pick_t", name, fields),), call_text("flota_nn_pick", name, operands))
+
+
 EMITTERS: dict[type, Emitter] = {
     MoveCall: _moves,
+    PickCall: _pick,
     TakeCall: _take,
 }
