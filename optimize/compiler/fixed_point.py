@@ -79,6 +79,12 @@ def softmax_scaling(beta: float, scale: float) -> tuple[int, int, int]:
     return multiplier, shift, -input_radius(5, shift)
 
 
+def softmax_exponentials(multiplier: int, left_shift: int, diff_min: int) -> tuple[int, ...]:
+    """exp of minus 0, 1, 2… input steps in Q0, for the differences that count among int8 values."""
+    steps = range(min(-diff_min, 255) + 1)
+    return tuple(_exp_of_negative(high_multiply(wrap32(-step << left_shift), multiplier), 5) for step in steps)
+
+
 def input_radius(integer_bits: int, left_shift: int) -> int:
     """The largest |input| that stays inside Qinteger_bits after the shift."""
     return math.floor(((1 << integer_bits) - 1) * (1 << (31 - integer_bits)) / (1 << left_shift))

@@ -365,6 +365,26 @@ class SoftmaxCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
+class SoftmaxTableCall(Kernel):
+    """Softmax of ``rows`` runs of ``depth`` int8 values; ``exponentials`` of minus so many steps as still count, Q0."""
+
+    SOURCE: ClassVar[str] = "src/nn/softmax_table.c"
+    MORE_SOURCES: ClassVar[tuple[str, ...]] = ("src/nn/exponential.c",)
+    rows: int
+    depth: int
+    exponentials: tuple[int, ...]
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes in flash."""
+        return 4 * len(self.exponentials)
+
+    def lead(self, operand: int) -> int | None:
+        """A value is last read right before it is written in its place."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
 class LookupCall(Kernel):
     """output[i] = table[input[i] + 128]: any function of one int8."""
 

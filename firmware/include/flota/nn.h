@@ -167,6 +167,15 @@ typedef struct {
 void flota_nn_softmax_s8(const flota_nn_softmax_t *softmax, const int8_t *input, int8_t *output);
 void flota_nn_softmax_s8_s16(const flota_nn_softmax_t *softmax, const int8_t *input, int16_t *output);
 
+/* The same to int8 with a table: the exponentials of minus so many input steps, Q0, as long as they count. */
+typedef struct {
+    int32_t rows, depth;
+    int32_t count; /* 1..256 */
+    const uint32_t *exponentials;
+} flota_nn_softmax_table_t;
+
+void flota_nn_softmax_table_s8(const flota_nn_softmax_table_t *softmax, const int8_t *input, int8_t *output);
+
 /* output[i] = table[input[i] + 128], the table having 256 entries. */
 void flota_nn_lookup_s8(int32_t count, const int8_t *table, const int8_t *input, int8_t *output);
 

@@ -2,6 +2,7 @@
 #include "exponential.h"
 #include "fixed_point.h"
 #include "flota/nn.h"
+#include "softmax.h"
 
 /* exp of the scaled difference of a stored value to the largest of its row, Q0. */
 static int32_t exp_of_difference(const flota_nn_softmax_t *s, int32_t difference)
@@ -12,8 +13,7 @@ static int32_t exp_of_difference(const flota_nn_softmax_t *s, int32_t difference
 /* What is common to the values of a row. */
 typedef struct {
     int32_t max;
-    int32_t scale;     /* 1 over the sum of the exponentials, scaled to [1/2, 1), Q0 */
-    int32_t magnitude; /* binary digits of that sum before the point */
+    softmax_total_t total;
 } softmax_row_t;
 
 static inline softmax_row_t sum_row(const flota_nn_softmax_t *s, const int8_t *input)
@@ -29,11 +29,7 @@ static inline softmax_row_t sum_row(const flota_nn_softmax_t *s, const int8_t *i
             sum = wrapping_add(sum, rounding_divide(exp_of_difference(s, input[i] - row.max), SUM_INTEGER_BITS));
         }
     }
-    /* The row's maximum adds 1 to the sum, so it is not zero. */
-    const int32_t zeros = leading_zeros((uint32_t)sum);
-
-    row.scale = flota_nn_one_over_one_plus((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
-    row.magnitude = SUM_INTEGER_BITS - zeros;
+    row.total = softmax_total((uint32_t)sum);
     return row;
 }
 
@@ -41,13 +37,12 @@ static inline softmax_row_t sum_row(const flota_nn_softmax_t *s, const int8_t *i
 static inline int32_t probability(const flota_nn_softmax_t *s, const softmax_row_t *row, int32_t x, int32_t bits)
 {
     const int32_t low = -(1 << (bits - 1));
-    const int32_t exponent = row->magnitude + 31 - bits;
+    const int32_t exponent = row->total.magnitude + 31 - bits;
 
-    /* With 512 classes or more all may be so unlikely that they round to zero; the interpreter aborts there. */
-    if (exponent > 31 || x - row->max < s->diff_min) {
+    if (exponent > SOFTMAX_MOST_EXPONENT || x - row->max < s->diff_min) {
         return low;
     }
-    return clamp(rounding_divide(high_multiply(row->scale, exp_of_difference(s, x - row->max)), exponent) + low, low,
+    return clamp(rounding_divide(high_multiply(row->total.scale, exp_of_difference(s, x - row->max)), exponent) + low, low,
                  -low - 1);
 }
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal, cast
 
 from optimize.compiler import ir
-from optimize.compiler.fixed_point import float32, softmax_scaling
+from optimize.compiler.fixed_point import float32, softmax_exponentials, softmax_scaling
 from optimize.compiler.geometry import merge_axes
 from optimize.compiler.ir import Op, Tensor
-from optimize.compiler.kernels import DequantizeCall, ElementwiseCall, QuantizeCall, SoftmaxCall
+from optimize.compiler.kernels import DequantizeCall, ElementwiseCall, QuantizeCall, SoftmaxCall, SoftmaxTableCall
 from optimize.compiler.kernels_types import RescaleCall
 from optimize.compiler.kernels_values import BroadcastCall
 from optimize.compiler.lowering.broadcast import broadcast_call
@@ -24,6 +24,9 @@ from optimize.compiler.lowering.common import (
 )
 from optimize.compiler.lowering.table import Lowering
 from optimize.errors import InvalidModel, UnsupportedOperator
+
+TABLE_VALUES = 256
+"""Values of a softmax from which a table of up to 1 KiB is worth it: it saves 270 of 325 instructions for each."""
 
 
 def _binary(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ElementwiseCall | BroadcastCall:
@@ -64,7 +67,7 @@ def _sum_factors(left: float, right: float, out: float, *, in_float: bool) -> tu
     return float32(left / common), float32(right / common), float32(common / float32((1 << 20) * out))
 
 
-def _softmax(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> SoftmaxCall:
+def _softmax(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> SoftmaxCall | SoftmaxTableCall:
     assert isinstance(op.payload, ir.Softmax)
     scale, _ = quant_of(op, inputs[0])
     if output.dtype == "int16":
@@ -79,6 +82,9 @@ def _softmax(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> SoftmaxCall:
         raise UnsupportedOperator(
             f"{op.label}: {depth} classes, at most 4096", hint="the sum of exponents would overflow"
         )
+    if output.dtype == "int8" and output.elements >= TABLE_VALUES:
+        table = softmax_exponentials(multiplier, left_shift, diff_min)
+        return SoftmaxTableCall(output.elements // depth, depth, table)
     target: Literal["int8", "int16"] = "int16" if output.dtype == "int16" else "int8"
     return SoftmaxCall(output.elements // depth, depth, multiplier, left_shift, diff_min, target)
 

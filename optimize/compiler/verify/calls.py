@@ -60,6 +60,13 @@ def _softmax(payload: kernels.SoftmaxCall, inputs: Operands, outputs: Operands) 
     return sizes((inputs[0].bytes, elements), (outputs[0].bytes, elements * BYTES[payload.target]))
 
 
+def _softmax_table(payload: kernels.SoftmaxTableCall, inputs: Operands, outputs: Operands) -> str:
+    elements = payload.rows * payload.depth
+    if not 1 <= len(payload.exponentials) <= 256:
+        return f"{len(payload.exponentials)} exponentials"
+    return sizes((inputs[0].bytes, elements), (outputs[0].bytes, elements))
+
+
 def _lookup(payload: kernels.LookupCall, inputs: Operands, outputs: Operands) -> str:
     return sizes((inputs[0].bytes, payload.count), (outputs[0].bytes, payload.count), (len(payload.table), 256))
 
@@ -90,6 +97,7 @@ RULES: dict[type, Rule] = {
     kernels.TransposeCall: _transpose,
     kernels.ConcatCall: _concat,
     kernels.SoftmaxCall: _softmax,
+    kernels.SoftmaxTableCall: _softmax_table,
     kernels.LookupCall: _lookup,
     kernels.QuantizeCall: _quantize,
     kernels.DequantizeCall: _dequantize,

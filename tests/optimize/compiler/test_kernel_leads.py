@@ -34,6 +34,7 @@ from optimize.compiler.kernels import (
     QuantizeCall,
     Requantize,
     SoftmaxCall,
+    SoftmaxTableCall,
     TransposeCall,
     Window,
 )
@@ -310,6 +311,7 @@ def test_one_value_at_a_time(count: int) -> None:
     check(elements(4, 1), QuantizeCall(count, 1.0, 0).lead(0), 4 * count, count)
     check(elements(1, 4), DequantizeCall(count, 1.0, 0).lead(0), count, 4 * count)
     check(elements(1, 2), SoftmaxCall(1, count, 1, 0, 0, "int16").lead(0), count, 2 * count)
+    assert SoftmaxTableCall(1, count, (1,)).lead(0) == 0
     for source, target in (("int8", "int16"), ("int8", "int32"), ("int16", "int8"), ("int16", "int16")):
         call = RescaleCall(count, source, target, 0, 1, 0, 0)
         sizes = BYTES[source], BYTES[target]

@@ -1,4 +1,4 @@
-"""Sums of many tensors and along an axis, quotients, the logarithm of softmax: the interpreter's bytes."""
+"""Sums of many tensors and along an axis, quotients, softmax and its logarithm: the interpreter's bytes."""
 
 from __future__ import annotations
 
@@ -59,6 +59,33 @@ def test_running_sums(kernels: Kernels, exclusive: bool, reverse: bool) -> None:
     shapes = (((7,), 0), ((2, 9), 1), ((2, 9), 0), ((2, 3, 4, 5), 2), ((2, 3, 4, 5), -4), ((1, 600), 1))
     models = [running(shape, axis, exclusive, reverse, zero) for shape, axis in shapes for zero in (3, -128, 127)]
     check(kernels, models)
+
+
+def softmax(shape: tuple[int, ...], scale: float, beta: float = 1.0) -> bytes:
+    one = One(shape, scale=float32(scale))
+    return one.model("SOFTMAX", [shape], table=("SoftmaxOptions", {"beta": beta}), scale=1 / 256, zero_point=-128)
+
+
+SCALES = (1e-7, 0.003, 0.06, 0.13, 0.5, 2.0, 40.0)
+
+
+def test_softmax_with_and_without_a_table(kernels: Kernels) -> None:
+    """The table serves 256 values and more. On a flat row of 512 and more the interpreter aborts."""
+    shapes = ((1, 2), (5, 51), (2, 128), (16, 3, 16), (64, 4), (2, 511), (256, 1))
+    models = [softmax(shape, scale) for shape in shapes for scale in SCALES]
+    tables = [b"softmax_table_s8" in compile_tflite(model, name="m").files["model.c"] for model in models]
+    assert tables == [int(np.prod(shape)) >= 256 for shape in shapes for _ in SCALES]
+    check(kernels, [*models, softmax((8, 64), 0.1, beta=2.5)])
+
+
+def test_softmax_of_near_and_far_values(kernels: Kernels) -> None:
+    """Rows of three values at every distance: each entry of the table, with few others beside it."""
+    rows = np.stack([np.full(256, 127), np.arange(-128, 128), RNG.integers(-128, 128, 256)], axis=1)
+    models = [softmax((256, 3), scale) for scale in SCALES]
+    compiled = [compile_tflite(model, name="m") for model in models]
+    samples = [[[rows.astype(np.int8)]] for _ in models]
+    outputs = run_sanitized(kernels, compiled, samples, "rows of three")
+    assert outputs == [reference(model, sample) for model, sample in zip(models, samples, strict=True)]
 
 
 def log_softmax(shape: tuple[int, ...], scale: float, zero_point: int = 3) -> bytes:

@@ -32,6 +32,18 @@ def _softmax(name: str, call: kernels.SoftmaxCall, operands: Operands) -> Code:
     return Code((struct_text("flota_nn_softmax_t", name, fields),), call_text(function, name, operands))
 
 
+def _softmax_table(name: str, call: kernels.SoftmaxTableCall, operands: Operands) -> Code:
+    table = number_array("uint32_t", f"{name}_exponentials", call.exponentials)
+    fields: Fields = {
+        "rows": call.rows,
+        "depth": call.depth,
+        "count": len(call.exponentials),
+        "exponentials": f"{name}_exponentials",
+    }
+    parameters = struct_text("flota_nn_softmax_table_t", name, fields)
+    return Code((table, parameters), call_text("flota_nn_softmax_table_s8", name, operands))
+
+
 def _lookup(name: str, call: kernels.LookupCall, operands: Operands) -> Code:
     table = number_array("int8_t", f"{name}_table", call.table)
     source, target = _signed(operands.inputs[0], "const int8_t *"), _signed(operands.outputs[0], "int8_t *")
@@ -71,6 +83,7 @@ def _affine(call: kernels.QuantizeCall | kernels.DequantizeCall, operands: Opera
 EMITTERS: dict[type, Emitter] = {
     kernels.ElementwiseCall: _elementwise,
     kernels.SoftmaxCall: _softmax,
+    kernels.SoftmaxTableCall: _softmax_table,
     kernels.LookupCall: _lookup,
     kernels.QuantizeCall: _quantize,
     kernels.DequantizeCall: _dequantize,
