@@ -89,8 +89,9 @@ def _values(info: TensorInfo, index: int, rng: np.random.Generator) -> Array:
         low, high = -8.0, 8.0
         values = rng.uniform(low, high, info.shape)
         return np.full(info.shape, (low, high)[index], dtype) if index < 2 else values.astype(dtype)
-    # Wide integers are indices or counts in practice; anything large would read outside the model's tables.
-    limits = (0, 1) if dtype.kind == "b" or dtype.itemsize > 2 else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    # Wide integers without a scale are indices or counts; anything large would read outside the model's tables.
+    is_index = dtype.itemsize > 2 and not info.scale
+    limits = (0, 1) if dtype.kind == "b" or is_index else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     if index < 2:
         return np.full(info.shape, limits[index], dtype)
     if index % 2 == 0 or limits == (0, 1):

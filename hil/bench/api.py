@@ -143,7 +143,7 @@ def tflite_subject(path: Path, board: str, *, compile_model: CompileModel, seed:
     """
     data, name = _read(path), _model_name(path)
     compiled = compile_model(data, name)
-    inputs = signatures(compiled.inputs)
+    inputs = input_signatures(compiled.inputs)
     reference = TflmRuntime(data, inputs, signatures(compiled.outputs))
     try:
         cases = random_cases(reference, inputs, seed=seed, count=count)
@@ -177,11 +177,32 @@ def tflite_subject(path: Path, board: str, *, compile_model: CompileModel, seed:
 
 
 def signatures(tensors: Sequence[TensorFacts]) -> tuple[TensorSignature, ...]:
-    """What a bundle would say of the tensors."""
-    fields = ("name", "shape", "dtype", "scale", "zero_point")
-    return tuple(
-        TensorSignature.model_validate({field: getattr(tensor, field) for field in fields}) for tensor in tensors
-    )
+    """What a bundle would say of the tensors; a bool is a byte of 0 or 1."""
+    return tuple(_signature(tensor) for tensor in tensors)
+
+
+def _signature(tensor: TensorFacts) -> TensorSignature:
+    fields = {field: getattr(tensor, field) for field in ("name", "shape", "dtype", "scale", "zero_point")}
+    if tensor.dtype == "bool":
+        fields["dtype"] = "uint8"
+    if tensor.dtype == "int32" and (tensor.scale, tensor.zero_point) == (1.0, 0):
+        fields |= {"scale": None, "zero_point": None}
+    return TensorSignature.model_validate(fields)
+
+
+def input_signatures(tensors: Sequence[TensorFacts]) -> tuple[TensorSignature, ...]:
+    """The same for inputs, of which cases are drawn.
+
+    Raises:
+        UsageError: One is bool, which neither bundles nor cases know.
+    """
+    for tensor in tensors:
+        if tensor.dtype == "bool":
+            raise UsageError(
+                f"input {shown_name(tensor.name)} is bool; cases are made of int8, uint8, int16, int32 and float32",
+                hint="give the model an int8 input, and compare it with 0",
+            )
+    return signatures(tensors)
 
 
 def _subject(path: Path, request: BenchRequest, compile_model: CompileModel, watch: Watch) -> McuSubject:

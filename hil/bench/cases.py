@@ -15,7 +15,8 @@ def random_cases(reference: Runtime, inputs: Sequence[TensorSignature], *, seed:
     """``count`` cases; the same arguments give the same ones.
 
     The first three are the corners: every value the smallest, the largest, and the one that stands for zero. The rest
-    is uniform over the type's range (standard normal for float32).
+    is uniform over the type's range (standard normal for float32). An int32 without a scale is an index or a count:
+    0 or 1, as anything larger may lie outside the model's tables.
 
     Raises:
         RuntimeFailure: The reference cannot run one of them.
@@ -37,12 +38,17 @@ def _case(reference: Runtime, inputs: bytes) -> Case:
 def _corner(tensor: TensorSignature, which: int) -> bytes:
     if tensor.dtype == "float32":
         return np.full(tensor.shape, (-1.0, 1.0, 0.0)[which], np.float32).tobytes()
-    limits = np.iinfo(tensor.dtype)
-    return np.full(tensor.shape, (limits.min, limits.max, tensor.zero_point or 0)[which], tensor.dtype).tobytes()
+    return np.full(tensor.shape, (*_limits(tensor), tensor.zero_point or 0)[which], tensor.dtype).tobytes()
 
 
 def _drawn(tensor: TensorSignature, generator: np.random.Generator) -> bytes:
     if tensor.dtype == "float32":
         return generator.standard_normal(tensor.shape, dtype=np.float32).tobytes()
+    return generator.integers(*_limits(tensor), tensor.shape, tensor.dtype, endpoint=True).tobytes()
+
+
+def _limits(tensor: TensorSignature) -> tuple[int, int]:
+    if tensor.dtype == "int32" and not tensor.scale:
+        return 0, 1
     limits = np.iinfo(tensor.dtype)
-    return generator.integers(limits.min, limits.max, tensor.shape, tensor.dtype, endpoint=True).tobytes()
+    return limits.min, limits.max

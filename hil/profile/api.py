@@ -20,7 +20,7 @@ from flota.runtimes.tflm import TflmRuntime
 from flota.toolchain import Compiler
 from hil.bare import MACHINES, OPERATORS, BareMachine, BareReport, Inference, find_machine, flota_engine, measure_bare
 from hil.bare.flota_engine import Compiled
-from hil.bench.api import TensorFacts, signatures
+from hil.bench.api import TensorFacts, input_signatures, signatures
 from hil.bench.cases import random_cases
 from hil.bench.run import Case, Watch, unwatched
 from hil.bench.subjects import installed_version
@@ -206,7 +206,7 @@ def _check_core(core: str, machine: BareMachine) -> None:
 
 def _profile(model: ModelFile, core: str, request: ProfileRequest, compile_model: CompileSteps) -> Profile:
     compiled = compile_model(model.data, model.name, core)
-    case = _case(model.data, signatures(compiled.inputs), signatures(compiled.outputs), request.seed)
+    case = _case(model.data, input_signatures(compiled.inputs), signatures(compiled.outputs), request.seed)
     measured = measure_bare(
         flota_engine([compiled], name=model.name), [Inference(case.inputs)], board=request.board, buckets=OPERATORS
     )
