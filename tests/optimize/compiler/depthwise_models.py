@@ -37,6 +37,8 @@ class Layer:
     spread: tuple[float, float] = (-2, 1)
     dilation: tuple[int, int] = (1, 1)
     multiplier: int = 1
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Above, below, left and right, by a PAD in front; with VALID it becomes part of the convolution."""
 
 
 def tflite(layer: Layer, seed: int = 0) -> bytes:
@@ -49,6 +51,7 @@ def tflite(layer: Layer, seed: int = 0) -> bytes:
     bias = rng.integers(-layer.bias, layer.bias + 1, channels).astype(np.int32)
     biases = b.tensor((channels,), "int32", scale=scales, data=bias)
     x = b.tensor((layer.batches, *layer.image), scale=1.0, zero_point=layer.zero_points[0])
+    padded = _pad(b, x, layer)
     y = b.tensor(_output_shape(layer), scale=1.0, zero_point=layer.zero_points[1])
     fields = options(
         "DepthwiseConv2DOptions",
@@ -60,8 +63,21 @@ def tflite(layer: Layer, seed: int = 0) -> bytes:
         depthMultiplier=layer.multiplier,
         fusedActivationFunction=layer.activation,
     )
-    b.op("DEPTHWISE_CONV_2D", [x, weights, biases], y, fields)
+    b.op("DEPTHWISE_CONV_2D", [padded, weights, biases], y, fields)
     return b.build([x], [y])
+
+
+def _pad(b: Builder, x: int, layer: Layer) -> int:
+    if not any(layer.pads):
+        return x
+    shape = (layer.batches, *_padded(layer), layer.image[2])
+    target = b.tensor(shape, scale=1.0, zero_point=layer.zero_points[0])
+    return b.op("PAD", [x, b.constant([0, 0, *layer.pads, 0, 0], (4, 2))], target, options("PadOptions"))
+
+
+def _padded(layer: Layer) -> tuple[int, int]:
+    above, below, left, right = layer.pads
+    return layer.image[0] + above + below, layer.image[1] + left + right
 
 
 def _pair(stride: int | tuple[int, int]) -> tuple[int, int]:
@@ -69,10 +85,10 @@ def _pair(stride: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _output_shape(layer: Layer) -> tuple[int, ...]:
-    sides = []
+    sides, image = [], _padded(layer)
     for axis, stride in enumerate(_pair(layer.stride)):
         reach = (layer.kernel[axis] - 1) * layer.dilation[axis] + 1
-        sides.append(-(-(layer.image[axis] if layer.padding == SAME else layer.image[axis] - reach + 1) // stride))
+        sides.append(-(-(image[axis] if layer.padding == SAME else image[axis] - reach + 1) // stride))
     return (layer.batches, *sides, layer.image[2] * layer.multiplier)
 
 

@@ -36,6 +36,13 @@ LAYERS = {
     "9x1, two images": Layer((29, 1, 5), kernel=(9, 1), batches=2),
     "9x1, stride 2": Layer((29, 1, 5), (2, 1), kernel=(9, 1)),
     "9x1, stride 3": Layer((29, 2, 5), (3, 1), kernel=(9, 1)),
+    "borders wider than the window": Layer((4, 5, 3), kernel=(5, 4), padding=VALID, pads=(6, 7, 5, 9)),
+    "borders of odd sizes, stride 2": Layer((7, 6, 3), (2, 2), kernel=(5, 6), padding=VALID, pads=(3, 1, 4, 2)),
+    "wide borders, two images, in place": Layer(
+        (9, 8, 2), 2, kernel=(3, 3), padding=VALID, pads=(1, 3, 2, 1), batches=2
+    ),
+    "wide borders, the output grows": Layer((3, 4, 2), kernel=(3, 3), padding=VALID, pads=(3, 4, 5, 4), batches=2),
+    "rows that no window sees": Layer((11, 12, 2), (2, 5), kernel=(2, 2), padding=VALID),
     "2x1 to 2, one column": Layer((23, 1, 3), (2, 1), kernel=(2, 1), padding=VALID),
     "5x1, one column of four": Layer((4, 1, 3), kernel=(5, 1)),
     "3x1, one column of three": Layer((3, 1, 3), kernel=(3, 1)),
