@@ -84,12 +84,20 @@ def _concat(payload: ir.Concat, inputs: tuple[Array, ...], output: Tensor) -> Ar
     return np.concatenate(inputs, axis=payload.axis) if output.dtype in ("int32", "int64") else None
 
 
+FOLDED: dict[str, Callable[[Array, Array], Array]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+
+
 def _binary(payload: ir.Binary, inputs: tuple[Array, ...], output: Tensor) -> Array | None:
     if output.dtype not in ("int32", "int64") or payload.activation != "NONE":
         return None
-    functions = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
-    result: Array = functions[payload.kind](*inputs)
-    return result
+    function = FOLDED.get(payload.kind)
+    return None if function is None else function(*inputs)
 
 
 EVALUATORS: dict[type, Callable[[Any, tuple[Array, ...], Tensor], Array | None]] = {

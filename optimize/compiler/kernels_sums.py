@@ -52,6 +52,54 @@ class CumSumCall(Kernel):
 
 
 @dataclass(frozen=True, slots=True)
+class FloatAddNCall(Kernel):
+    """The same of float32, without scales."""
+
+    SOURCE: ClassVar[str] = "src/nn/add_n_f32.c"
+    count: int
+    inputs: int
+
+    def lead(self, operand: int) -> int | None:
+        """Every value reads one element of each input, in its own place, then is written."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class FloatCumSumCall(Kernel):
+    """The same of float32, without scales."""
+
+    SOURCE: ClassVar[str] = "src/nn/cumsum_f32.c"
+    outer: int
+    depth: int
+    inner: int
+    exclusive: bool
+    reverse: bool
+
+    def lead(self, operand: int) -> int | None:
+        """Every value is read, then written in its place, one series of ``depth`` values after the other."""
+        return 0
+
+    @property
+    def exact_lead(self) -> bool:
+        """Series lie among each other, and may run backwards."""
+        return self.inner > 1 or self.reverse
+
+
+@dataclass(frozen=True, slots=True)
+class FloatDivCall(Kernel):
+    """Quotients of float32 over ``extents`` with one stride per axis and input (0 repeats), held in ``clamp``."""
+
+    SOURCE: ClassVar[str] = "src/nn/div_f32.c"
+    extents: tuple[int, ...]
+    strides: tuple[tuple[int, ...], tuple[int, ...]]
+    clamp: tuple[float, float]
+
+    def lead(self, operand: int) -> int | None:
+        """Every value reads one element of each input, then is written."""
+        return element_lead(walk_places(tuple(zip(self.extents, self.strides[operand], strict=True))) * 4, bytes_each=4)
+
+
+@dataclass(frozen=True, slots=True)
 class LogSoftmaxCall(Kernel):
     """``rows`` runs of ``depth`` values; inputs reach Q5.26 by the multiplier, ``reverse_*`` lead back."""
 

@@ -299,6 +299,7 @@ typedef struct {
 } flota_nn_add_n_t;
 
 void flota_nn_add_n_s8(const flota_nn_add_n_t *op, const int8_t *const *inputs, int8_t *output);
+void flota_nn_add_n_f32(int32_t count, int32_t inputs, const float *const *input, float *output);
 
 /* Running sums along the middle axis of [outer][depth][inner], from its end where `reverse`, without the element itself
  * where `exclusive`. One series after the other, every value written in the place it was read from. */
@@ -311,6 +312,19 @@ typedef struct {
 } flota_nn_cumsum_t;
 
 void flota_nn_cumsum_s8(const flota_nn_cumsum_t *op, const int8_t *input, int8_t *output);
+
+/* Only the first five members are read. */
+void flota_nn_cumsum_f32(const flota_nn_cumsum_t *op, const float *input, float *output);
+
+/* left / right of float32, held between min and max. */
+typedef struct {
+    int32_t rank;
+    int32_t extent[FLOTA_NN_MAX_RANK];
+    int32_t stride[2][FLOTA_NN_MAX_RANK]; /* 0 repeats an input along an axis */
+    float min, max;
+} flota_nn_div_f32_t;
+
+void flota_nn_div_f32(const flota_nn_div_f32_t *op, const float *left, const float *right, float *output);
 
 /* Output scale 1/16, zero point 127; at most 4095 classes. A row is read twice, then its values are replaced one by
  * one. */

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+import numpy as np
+
 from optimize.compiler import ir
 from optimize.compiler.fixed_point import float32, softmax_exponentials, softmax_scaling
 from optimize.compiler.geometry import merge_axes
 from optimize.compiler.ir import Op, Tensor
 from optimize.compiler.kernels import DequantizeCall, ElementwiseCall, QuantizeCall, SoftmaxCall, SoftmaxTableCall
+from optimize.compiler.kernels_sums import FloatDivCall
 from optimize.compiler.kernels_types import RescaleCall
 from optimize.compiler.kernels_values import BroadcastCall
 from optimize.compiler.lowering.broadcast import broadcast_call
@@ -25,12 +28,16 @@ from optimize.compiler.lowering.common import (
 from optimize.compiler.lowering.table import Lowering
 from optimize.errors import InvalidModel, UnsupportedOperator
 
+FLOAT_MAX = float(np.finfo(np.float32).max)
+
 TABLE_VALUES = 256
 """Values of a softmax from which a table of up to 1 KiB is worth it: it saves 270 of 325 instructions for each."""
 
 
-def _binary(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ElementwiseCall | BroadcastCall:
+def _binary(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ElementwiseCall | BroadcastCall | FloatDivCall:
     assert isinstance(op.payload, ir.Binary)
+    if output.dtype == "float32":
+        return _float_quotient(op, inputs, output)
     if op.payload.kind not in ("add", "sub", "mul"):
         return broadcast_call(op, op.payload, inputs, output)
     quants = [quant_of(op, tensor) for tensor in (*inputs, output)]
@@ -56,6 +63,23 @@ def _binary(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> ElementwiseCa
         output_offset=quants[2][1],
         clamp=clamp_of(op, op.payload.activation, output),
     )
+
+
+FLOAT_CLAMPS: dict[ir.Activation, tuple[float, float]] = {
+    "NONE": (-FLOAT_MAX, FLOAT_MAX),
+    "RELU": (0.0, FLOAT_MAX),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+    "RELU6": (0.0, 6.0),
+}
+"""Where the interpreter holds results of float32; without an activation, too, which leaves no infinity."""
+
+
+def _float_quotient(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> FloatDivCall:
+    """What a converter leaves between DEQUANTIZE and QUANTIZE, as it has no quantized form of DIV."""
+    assert isinstance(op.payload, ir.Binary)
+    extents, strides = merge_axes(output.shape, *(broadcast_strides(tensor, output) for tensor in inputs))
+    check_rank(op, len(extents))
+    return FloatDivCall(extents, (strides[0], strides[1]), FLOAT_CLAMPS[op.payload.activation])
 
 
 def _sum_factors(left: float, right: float, out: float, *, in_float: bool) -> tuple[float, float, float]:

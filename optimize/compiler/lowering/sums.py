@@ -9,7 +9,14 @@ from optimize.compiler.fixed_point import softmax_scaling
 from optimize.compiler.geometry import merge_axes
 from optimize.compiler.ir import DTYPE_BYTES, Op, Tensor
 from optimize.compiler.kernels import LookupCall
-from optimize.compiler.kernels_sums import AddNCall, CumSumCall, LogSoftmaxCall, SelectCall
+from optimize.compiler.kernels_sums import (
+    AddNCall,
+    CumSumCall,
+    FloatAddNCall,
+    FloatCumSumCall,
+    LogSoftmaxCall,
+    SelectCall,
+)
 from optimize.compiler.kernels_types import CastCall
 from optimize.compiler.lowering.common import (
     SCALE_HINT,
@@ -33,7 +40,9 @@ def _sum_factor(op: Op, source: Tensor, output: Tensor) -> tuple[int, int]:
     return small_factor(op, 2 * scale / ((1 << 20) * out_scale))
 
 
-def _add_n(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> AddNCall:
+def _add_n(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> AddNCall | FloatAddNCall:
+    if output.dtype == "float32":
+        return FloatAddNCall(output.elements, len(inputs))
     for tensor in inputs[1:]:
         require_same_quant(op, tensor, inputs[0])
     _, zero_point = quant_of(op, inputs[0])
@@ -41,19 +50,23 @@ def _add_n(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> AddNCall:
     return AddNCall(output.elements, len(inputs), -zero_point, *factor, quant_of(op, output)[1])
 
 
-def _cumsum(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> CumSumCall:
+def _cumsum(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> CumSumCall | FloatCumSumCall:
     assert isinstance(op.payload, ir.CumSum)
     shape, axis = output.shape, op.payload.axis
-    return CumSumCall(
+    series = FloatCumSumCall(
         outer=math.prod(shape[:axis]),
         depth=shape[axis],
         inner=math.prod(shape[axis + 1 :]),
         exclusive=op.payload.exclusive,
         reverse=op.payload.reverse,
-        input_offset=-quant_of(op, inputs[0])[1],
-        multiplier=_sum_factor(op, inputs[0], output)[0],
-        shift=_sum_factor(op, inputs[0], output)[1],
-        output_offset=quant_of(op, output)[1],
+    )
+    if output.dtype == "float32":
+        return series
+    return CumSumCall(
+        *(series.outer, series.depth, series.inner, series.exclusive, series.reverse),
+        -quant_of(op, inputs[0])[1],
+        *_sum_factor(op, inputs[0], output),
+        quant_of(op, output)[1],
     )
 
 

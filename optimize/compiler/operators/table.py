@@ -8,7 +8,7 @@ from optimize.compiler.variables import VARIABLE_OPERATORS
 
 NOTES: dict[str, str] = {
     "ABS": "a table",
-    "ADD_N": "all inputs with the same scale",
+    "ADD_N": "int8, all inputs with the same scale; or float32",
     "ARG_MAX": "int32 result",
     "ARG_MIN": "int32 result",
     "BATCH_TO_SPACE_ND": "rank 3 or 4",
@@ -19,10 +19,10 @@ NOTES: dict[str, str] = {
     "CONCATENATION": "any type; int8 inputs with the output's scale",
     "CONV_2D": "groups, dilation, a scale per channel; constant weights, int8 or int4",
     "COS": "float32 between DEQUANTIZE and QUANTIZE: a table",
-    "CUMSUM": "exclusive, reverse; constant axis",
+    "CUMSUM": "int8 or float32; exclusive, reverse; constant axis",
     "DEPTHWISE_CONV_2D": "dilation, a scale per channel; constant weights, int8 or int4",
     "DEQUANTIZE": "int8, uint8 or int16 to float32",
-    "DIV": "where the output's scale keeps the interpreter's result defined; x / 0 saturates",
+    "DIV": "int8 where the output's scale keeps the interpreter's result defined, or float32; x / 0 saturates",
     "DYNAMIC_UPDATE_SLICE": "any type; constant start",
     "ELU": "a table",
     "EMBEDDING_LOOKUP": "any type; one outside the table takes the nearest row",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import get_args
 
 from optimize.compiler.ir import (
+    AddN,
     ArgPick,
     Binary,
     Cast,
     Concat,
     Conv2D,
+    CumSum,
     DepthwiseConv2D,
     Dequantize,
     FloatFunction,
@@ -120,6 +122,8 @@ def _allowed(payload: Payload) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
         return (("bool",),), ("bool",)
     if payload == Unary("logical_not") or (isinstance(payload, Reduce) and payload.kind == "all"):
         return (("bool",),), ("bool",)
+    if isinstance(payload, AddN | CumSum) or (isinstance(payload, Binary) and payload.kind == "div"):
+        return (("int8", "float32"),), ("int8", "float32")
     if isinstance(payload, Pick):
         return (MOVABLE, ("int32",)), MOVABLE
     if isinstance(payload, Select):

@@ -108,6 +108,8 @@ def _resize(payload: ir.ResizeBilinear, inputs: Operands, outputs: Operands) -> 
 
 
 def _binary(payload: ir.Binary, inputs: Operands, outputs: Operands) -> str:
+    if payload.kind == "div" and len({tensor.dtype for tensor in (*inputs, *outputs)}) != 1:
+        return "its inputs and output differ in type"
     rank = max(len(tensor.shape) for tensor in inputs)
     left, right = ((1,) * (rank - len(tensor.shape)) + tensor.shape for tensor in inputs)
     if any(a != b and 1 not in (a, b) for a, b in zip(left, right, strict=True)):
@@ -126,6 +128,8 @@ def _select(payload: ir.Select, inputs: Operands, outputs: Operands) -> str:
 
 
 def _add_n(payload: ir.AddN, inputs: Operands, outputs: Operands) -> str:
+    if {tensor.dtype for tensor in inputs} != {outputs[0].dtype}:
+        return "its inputs and output differ in type"
     others = [list(tensor.shape) for tensor in inputs if tensor.shape != outputs[0].shape]
     return f"input {others[0]}, output {list(outputs[0].shape)}" if others else ""
 
@@ -133,6 +137,8 @@ def _add_n(payload: ir.AddN, inputs: Operands, outputs: Operands) -> str:
 def _cumsum(payload: ir.CumSum, inputs: Operands, outputs: Operands) -> str:
     if not 0 <= payload.axis < len(inputs[0].shape):
         return f"axis {payload.axis} of shape {list(inputs[0].shape)}"
+    if inputs[0].dtype != outputs[0].dtype:
+        return f"it turns {inputs[0].dtype} into {outputs[0].dtype}"
     return same_shape(payload, inputs, outputs)
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import math
 
-from optimize.compiler.kernels_sums import AddNCall, CumSumCall, LogSoftmaxCall, SelectCall
+from optimize.compiler.kernels_sums import (
+    AddNCall,
+    CumSumCall,
+    FloatAddNCall,
+    FloatCumSumCall,
+    FloatDivCall,
+    LogSoftmaxCall,
+    SelectCall,
+)
 from optimize.compiler.kernels_types import BYTES, CastCall
 from optimize.compiler.verify.common import Operands, Rule, sizes
 
@@ -18,6 +26,26 @@ def _add_n(payload: AddNCall, inputs: Operands, outputs: Operands) -> str:
 def _cumsum(payload: CumSumCall, inputs: Operands, outputs: Operands) -> str:
     elements = payload.outer * payload.depth * payload.inner
     return sizes((inputs[0].bytes, elements), (outputs[0].bytes, elements))
+
+
+def _float_add_n(payload: FloatAddNCall, inputs: Operands, outputs: Operands) -> str:
+    if len(inputs) != payload.inputs:
+        return f"{len(inputs)} inputs where the kernel reads {payload.inputs}"
+    return sizes(*((tensor.bytes, 4 * payload.count) for tensor in (*inputs, *outputs)))
+
+
+def _float_cumsum(payload: FloatCumSumCall, inputs: Operands, outputs: Operands) -> str:
+    bytes_each = 4 * payload.outer * payload.depth * payload.inner
+    return sizes((inputs[0].bytes, bytes_each), (outputs[0].bytes, bytes_each))
+
+
+def _float_div(payload: FloatDivCall, inputs: Operands, outputs: Operands) -> str:
+    reach = [
+        1 + sum((extent - 1) * stride for extent, stride in zip(payload.extents, strides, strict=True))
+        for strides in payload.strides
+    ]
+    parts = ((tensor.bytes, 4 * size) for tensor, size in zip(inputs, reach, strict=True))
+    return sizes(*parts, (outputs[0].bytes, 4 * math.prod(payload.extents)))
 
 
 def _log_softmax(payload: LogSoftmaxCall, inputs: Operands, outputs: Operands) -> str:
@@ -45,6 +73,9 @@ def _cast(payload: CastCall, inputs: Operands, outputs: Operands) -> str:
 RULES: dict[type, Rule] = {
     AddNCall: _add_n,
     CumSumCall: _cumsum,
+    FloatAddNCall: _float_add_n,
+    FloatCumSumCall: _float_cumsum,
+    FloatDivCall: _float_div,
     LogSoftmaxCall: _log_softmax,
     SelectCall: _select,
     CastCall: _cast,

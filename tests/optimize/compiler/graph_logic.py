@@ -87,7 +87,24 @@ def quotient(m: Maker) -> None:
     return m.step("DIV", [m.now, other], m.activation(shape, float(np.float32(wanted))), m.activated("DivOptions"))
 
 
+def float_island(m: Maker) -> None:
+    """What a converter leaves in float32 where it has no quantized form."""
+    shape, (scale, _) = m.shape(), m.quant()
+    now = m.b.op("DEQUANTIZE", [m.now], m.b.tensor(shape, "float32"))
+    name, out = m.pick("CUMSUM", "ADD_N", "DIV"), m.b.tensor(shape, "float32")
+    if name == "CUMSUM":
+        table = options("CumsumOptions", exclusive=m.pick(False, True), reverse=m.pick(False, True))
+        now = m.b.op(name, [now, m.b.constant([m.number(0, len(shape) - 1)], ())], out, table)
+    elif name == "ADD_N":
+        other = m.b.tensor(shape, "float32", data=(m.rng.normal(0, 50, shape) * scale).astype(np.float32))
+        now = m.b.op(name, [other, now, now], out, options("AddNOptions"))
+    else:
+        other = m.b.tensor(shape[-1:], "float32", data=m.rng.uniform(0.5, 2.0, shape[-1:]).astype(np.float32))
+        now = m.b.op(name, [now, other], out, m.activated("DivOptions"))
+    m.step("QUANTIZE", [now], m.activation(shape, m.near(scale, -1, 3)))
+
+
 ANY_LOGIC = (
     *(("SELECT_V2", choice), ("CAST", counted), ("ADD_N", add_n), ("CUMSUM", cumsum)),
-    *(("LOG_SOFTMAX", log_softmax), ("DIV", quotient)),
+    *(("LOG_SOFTMAX", log_softmax), ("DIV", quotient), ("CUMSUM", float_island)),
 )

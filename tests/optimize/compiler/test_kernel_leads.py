@@ -40,7 +40,15 @@ from optimize.compiler.kernels import (
 )
 from optimize.compiler.kernels_dsp_depthwise import TURNS, Axis, DspDepthwise3Call
 from optimize.compiler.kernels_movement import ByteMove, MoveCall, TakeCall
-from optimize.compiler.kernels_sums import AddNCall, CumSumCall, LogSoftmaxCall, SelectCall
+from optimize.compiler.kernels_sums import (
+    AddNCall,
+    CumSumCall,
+    FloatAddNCall,
+    FloatCumSumCall,
+    FloatDivCall,
+    LogSoftmaxCall,
+    SelectCall,
+)
 from optimize.compiler.kernels_types import BYTES, CastCall, RescaleCall
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.leads import streaming_lead
@@ -321,6 +329,8 @@ def test_one_value_at_a_time(count: int) -> None:
         lead = CastCall(count, source, target).lead(0)
         check(elements(*sizes), lead, sizes[0] * count, sizes[1] * count)
     assert CastCall(count, "int32", "float32").lead(0) is None
+    assert FloatAddNCall(count, 3).lead(1) == 0
+    assert safe(elements(4, 4), 0, 4 * count, 4 * count)
     assert AddNCall(count, 3, 0, 1, 0, 0).lead(2) == LogSoftmaxCall(1, count, 1, 0, 1, 0, 0).lead(0) == 0
     assert RescaleCall(count, "int16", "int32", 0, 1, 0, 0).lead(0) is None
     assert QuantizeCall(count, 1.0, 0, "int16").lead(0) is DequantizeCall(count, 1.0, 0, "int16").lead(0) is None
@@ -336,7 +346,9 @@ def test_running_sums(outer: int, depth: int, inner: int, reverse: bool) -> None
     places = [place for one in series for place in (reversed(one) if reverse else one)]
     steps = [([place], [place]) for place in places]
     total = outer * depth * inner
-    assert call.lead(0) == 0
+    of_floats = FloatCumSumCall(outer, depth, inner, False, reverse)
+    assert call.lead(0) == of_floats.lead(0) == 0
+    assert call.exact_lead == of_floats.exact_lead
     assert safe(steps, 0, total, total)
     if not call.exact_lead:
         check(steps, 0, total, total)
@@ -359,6 +371,8 @@ def test_choices(extents: tuple[int, int], size: int, repeats: tuple[bool, bool]
     ]
     lead = SelectCall(size, extents, (strides, strides, strides)).lead(operand)
     check(steps, lead, math.prod(shape) * width, math.prod(extents) * size)
+    if (size, width) == (4, 4):
+        assert FloatDivCall(extents, (strides, strides), (0.0, 1.0)).lead(operand - 1) == lead
 
 
 def band_steps(call: DspDepthwise3Call) -> list[Step]:

@@ -188,9 +188,80 @@ def test_a_damaged_axis_is_refused() -> None:
         compile_tflite(running((2, 3), 2, False, False), name="m")
 
 
+def floats() -> list[bytes]:
+    """What a converter leaves in float32 between DEQUANTIZE and QUANTIZE: it has no quantized form of these."""
+    models = []
+    for shape, right in (((2, 3, 4), (2, 3, 4)), ((2, 3, 4), (4,)), ((2, 1, 4), (3, 1))):
+        for activation in (0, 1, 3):
+            one = One(shape, dtype="float32")
+            inputs = [one.x, one.tensor(right)]
+            table = ("DivOptions", {"fusedActivationFunction": activation})
+            out = np.broadcast_shapes(shape, right)
+            models.append(one.model("DIV", [out], *inputs, table=table, inputs=inputs))
+    for axis, exclusive, reverse in ((0, False, False), (1, True, False), (2, False, True), (1, True, True)):
+        one = One((2, 3, 40), dtype="float32")
+        table = ("CumsumOptions", {"exclusive": exclusive, "reverse": reverse})
+        models.append(one.model("CUMSUM", [(2, 3, 40)], one.x, one.ints(axis, shape=()), table=table))
+    one = One((2, 9), dtype="float32")
+    inputs = [one.x, one.tensor((2, 9)), one.tensor((2, 9))]
+    models.append(one.model("ADD_N", [(2, 9)], *inputs, inputs[1], table=("AddNOptions", {}), inputs=inputs))
+    return models
+
+
+def test_float_islands(kernels: Kernels) -> None:
+    check(kernels, [*floats(), island()])
+
+
+def island() -> bytes:
+    """x / (x + its running sum + 1) of an int8, nearly all of it in float32."""
+    one = One((2, 20), scale=float32(0.05), zero_point=-128)
+    b = one.b
+    real = b.op("DEQUANTIZE", [one.x], b.tensor((2, 20), "float32"))
+    sums = b.op("CUMSUM", [real, one.ints(1, shape=())], b.tensor((2, 20), "float32"))
+    ones = b.tensor((2, 20), "float32", data=np.ones((2, 20), np.float32))
+    below = b.op("ADD_N", [sums, real, ones], b.tensor((2, 20), "float32"))
+    ratio = b.op("DIV", [real, below], b.tensor((2, 20), "float32"))
+    y = b.tensor((2, 20), scale=float32(1 / 300), zero_point=-128)
+    return b.build([one.x], [b.op("QUANTIZE", [ratio], y)])
+
+
+def test_types_that_differ_are_refused() -> None:
+    one = One((1, 4))
+    other = one.b.tensor((1, 4), "float32")
+    for name in ("DIV", "ADD_N"):
+        model = one.model(name, [(1, 4)], one.x, other, inputs=[one.x, other])
+        with pytest.raises(InvalidModel, match=rf"\({name}\): its inputs and output differ in type"):
+            compile_tflite(model, name="m")
+        one = One((1, 4))
+        other = one.b.tensor((1, 4), "float32")
+
+
+@pytest.mark.parametrize("name", ["MAXIMUM", "DIV", "GREATER"])
+def test_sizes_computed_by_other_operators_never_crash_the_reader(name: str) -> None:
+    """Shape arithmetic on constants: what is known is folded, the rest refused or left."""
+    one = One((1, 6))
+    dtype = "bool" if name == "GREATER" else "int32"
+    size = one.b.op(name, [one.ints(6, 1), one.ints(2, 1)], one.b.tensor((2,), dtype))
+    model = one.model("BROADCAST_TO", [(6, 1)], one.x, size) if name == "DIV" else None
+    if name == "MAXIMUM":
+        one.x = one.tensor((1, 1))
+        model = one.model("BROADCAST_TO", [(6, 1)], one.x, size)
+        assert compile_tflite(model, name="m").operators == ("BROADCAST_TO",)
+        return
+    model = model or one.b.build([one.x], [one.b.op("RELU", [one.x], one.tensor((1, 6))), size])
+    with pytest.raises((InvalidModel, UnsupportedOperator)):
+        compile_tflite(model, name="m")
+
+
 @pytest.mark.emulated
 def test_on_the_emulated_board() -> None:
-    models = [total(5), running((2, 3, 4, 5), 2, True, True), running((2, 9), 1, False, False)]
+    models = [
+        *floats()[::4],
+        island(),
+        total(5),
+        running((2, 3, 4, 5), 2, True, True),
+        running((2, 9), 1, False, False),
+    ]
     models += [log_softmax((3, 10), 0.1), log_softmax((1, 300), 0.02)]
     models.append(ratio((2, 3, 4, 5), (1, 3, 1, 5), (0.1, 0.1, 1 / 100), (1, 60, 2)))
     compiled = [compile_tflite(model, name="m", core="cortex-m4") for model in models]

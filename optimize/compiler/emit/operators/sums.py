@@ -11,7 +11,15 @@ from optimize.compiler.emit.operators.common import (
     struct_text,
     walk_fields,
 )
-from optimize.compiler.kernels_sums import AddNCall, CumSumCall, LogSoftmaxCall, SelectCall
+from optimize.compiler.kernels_sums import (
+    AddNCall,
+    CumSumCall,
+    FloatAddNCall,
+    FloatCumSumCall,
+    FloatDivCall,
+    LogSoftmaxCall,
+    SelectCall,
+)
 from optimize.compiler.kernels_types import SUFFIXES, CastCall
 
 
@@ -24,10 +32,36 @@ def _add_n(name: str, call: AddNCall, operands: Operands) -> Code:
         "shift": call.shift,
         "output_offset": call.output_offset,
     }
-    statements = [f"const int8_t *inputs[{call.inputs}];", ""]
-    statements += [f"inputs[{place}] = {operand};" for place, operand in enumerate(operands.inputs)]
-    statements.append(f"flota_nn_add_n_s8(&{name}_parameters, inputs, {operands.outputs[0]});")
-    return Code((struct_text("flota_nn_add_n_t", name, fields),), tuple(statements))
+    call_statement = f"flota_nn_add_n_s8(&{name}_parameters, inputs, {operands.outputs[0]});"
+    return Code((struct_text("flota_nn_add_n_t", name, fields),), (*_gathered("int8_t", operands), call_statement))
+
+
+def _gathered(c_type: str, operands: Operands) -> tuple[str, ...]:
+    """The addresses of all inputs in an array."""
+    addresses = (f"inputs[{place}] = {operand};" for place, operand in enumerate(operands.inputs))
+    return (f"const {c_type} *inputs[{len(operands.inputs)}];", "", *addresses)
+
+
+def _float_add_n(name: str, call: FloatAddNCall, operands: Operands) -> Code:
+    arguments = f"{call.count}, {call.inputs}, inputs, {operands.outputs[0]}"
+    return Code((), (*_gathered("float", operands), f"flota_nn_add_n_f32({arguments});"))
+
+
+def _float_cumsum(name: str, call: FloatCumSumCall, operands: Operands) -> Code:
+    fields: Fields = {
+        "outer": call.outer,
+        "depth": call.depth,
+        "inner": call.inner,
+        "exclusive": int(call.exclusive),
+        "reverse": int(call.reverse),
+    }
+    return Code((struct_text("flota_nn_cumsum_t", name, fields),), call_text("flota_nn_cumsum_f32", name, operands))
+
+
+def _float_div(name: str, call: FloatDivCall, operands: Operands) -> Code:
+    fields = walk_fields(call.extents, call.strides)
+    fields |= {"min": f"{call.clamp[0].hex()}f", "max": f"{call.clamp[1].hex()}f"}
+    return Code((struct_text("flota_nn_div_f32_t", name, fields),), call_text("flota_nn_div_f32", name, operands))
 
 
 def _cumsum(name: str, call: CumSumCall, operands: Operands) -> Code:
@@ -72,6 +106,9 @@ def _cast(name: str, call: CastCall, operands: Operands) -> Code:
 EMITTERS: dict[type, Emitter] = {
     AddNCall: _add_n,
     CumSumCall: _cumsum,
+    FloatAddNCall: _float_add_n,
+    FloatCumSumCall: _float_cumsum,
+    FloatDivCall: _float_div,
     LogSoftmaxCall: _log_softmax,
     SelectCall: _select,
     CastCall: _cast,
