@@ -6,6 +6,8 @@ import itertools
 import re
 
 import pytest
+from operator_models import One
+from recurrent_models import lstm_model, svdf_model
 from tflite_builder import small_model
 
 from optimize.compiler import CORES, CompiledModel, compile_tflite
@@ -30,6 +32,25 @@ def test_every_step_is_a_function_of_the_code_in_order(compiled: CompiledModel) 
 def test_the_steps_share_the_work_and_the_constants_of_the_model(compiled: CompiledModel) -> None:
     assert sum(step.macs for step in compiled.steps) == read_facts(small_model()).macs > 0
     assert sum(step.weight_bytes for step in compiled.steps) == compiled.weight_bytes > 0
+
+
+def product(left: tuple[int, ...], right: tuple[int, ...], out: tuple[int, ...], adjoint: tuple[bool, bool]) -> bytes:
+    one = One(left)
+    other = one.tensor(right)
+    table = ("BatchMatMulOptions", {"adjX": adjoint[0], "adjY": adjoint[1]})
+    return one.model("BATCH_MATMUL", [out], one.x, other, table=table, inputs=[one.x, other])
+
+
+def test_recurrent_layers_and_products_are_work_too() -> None:
+    models = {
+        svdf_model(1, features=6, units=4, rank=2, memory=5, batch=3): 3 * 8 * (6 + 5),
+        lstm_model(1, units=4, shape=(2, 3, 5)): 2 * 3 * 4 * 4 * (5 + 4),
+        product((2, 3, 4), (2, 4, 5), (2, 3, 5), (False, False)): 2 * 3 * 5 * 4,
+        product((2, 4, 3), (2, 5, 4), (2, 3, 5), (True, True)): 2 * 3 * 5 * 4,
+    }
+    for model, macs in models.items():
+        assert read_facts(model).macs == macs
+        assert sum(step.macs for step in compile_tflite(model, name="m").steps) == macs
 
 
 def test_the_memory_is_that_of_the_arena(compiled: CompiledModel) -> None:
