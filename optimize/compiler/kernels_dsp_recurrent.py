@@ -1,4 +1,4 @@
-"""Kernel calls with state of their own of ``firmware/src/nn/dsp``: Arm cores with the DSP extension."""
+"""Calls of ``firmware/src/nn/dsp`` with state of their own, and of the product of two tensors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from optimize.compiler.kernels import Kernel
 from optimize.compiler.kernels_dsp import Gemm, words
-from optimize.compiler.kernels_recurrent import LstmCall, SvdfCall
+from optimize.compiler.kernels_recurrent import BatchMatMulCall, LstmCall, SvdfCall
 
 HEADER = "flota/nn_dsp_recurrent.h"
 
@@ -73,3 +73,18 @@ class DspSvdfCall(Kernel):
     def scratch_bytes(self) -> int:
         """As nn_dsp_recurrent.h asks."""
         return 2 * words(self.portable.filters) + _quads_bytes(self.portable.in_features)
+
+
+@dataclass(frozen=True, slots=True)
+class DspBatchMatMulCall(Kernel):
+    """``portable`` says all; ``small_sums``: the sums can be rounded in 32 bits."""
+
+    SOURCE: ClassVar[str] = "src/nn/dsp/batch_matmul.c"
+    HEADER: ClassVar[str] = HEADER
+    portable: BatchMatMulCall
+    small_sums: bool
+
+    @property
+    def scratch_bytes(self) -> int:
+        """As nn_dsp_recurrent.h asks."""
+        return 4 * words(self.portable.depth)

@@ -1,4 +1,4 @@
-/* Layers with a state of their own, for Arm cores with the DSP extension: see nn_dsp.h. */
+/* Layers with a state of their own and the product of two tensors, for Arm cores with the DSP extension: see nn_dsp.h. */
 #ifndef FLOTA_NN_DSP_RECURRENT_KERNELS_H
 #define FLOTA_NN_DSP_RECURRENT_KERNELS_H
 
@@ -57,6 +57,16 @@ void flota_nn_dsp_svdf_s8_s16(const flota_nn_dsp_svdf_t *svdf, const int8_t *inp
                               uint8_t *scratch);
 void flota_nn_dsp_svdf_s8_s8(const flota_nn_dsp_svdf_t *svdf, const int8_t *input, int8_t *state, int8_t *output,
                              uint8_t *scratch);
+
+/* Products of matrices as flota_nn_batch_matmul_t, where left_step is 1. Scratch: 16 bytes a quad of `depth`, the last of
+ * which may be filled in part. */
+typedef struct {
+    flota_nn_batch_matmul_t matmul;
+    int32_t small_sums; /* nonzero: dsp_requantize takes all sums and this multiplier and shift */
+} flota_nn_dsp_batch_matmul_t;
+
+void flota_nn_dsp_batch_matmul_s8(const flota_nn_dsp_batch_matmul_t *op, const int8_t *left, const int8_t *right,
+                                  int8_t *output, uint8_t *scratch);
 
 #ifdef __cplusplus
 }

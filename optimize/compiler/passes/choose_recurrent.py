@@ -1,4 +1,4 @@
-"""When a layer with state of its own goes to the kernels of the DSP extension."""
+"""When a layer with state of its own, or a product of two tensors, goes to the kernels of the DSP extension."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from optimize.compiler.dsp_packing import EVEN_LIMIT, LEAST_SHIFT, MOST_SHIFT, A
 from optimize.compiler.fixed_point import wrap32
 from optimize.compiler.kernels import Kernel, Requantize
 from optimize.compiler.kernels_dsp import Gemm
-from optimize.compiler.kernels_dsp_recurrent import DspLstmCall, DspSvdfCall
-from optimize.compiler.kernels_recurrent import Factor, LstmCall, SvdfCall
+from optimize.compiler.kernels_dsp_recurrent import DspBatchMatMulCall, DspLstmCall, DspSvdfCall
+from optimize.compiler.kernels_recurrent import BatchMatMulCall, Factor, LstmCall, SvdfCall
 
 INT16 = (-(1 << 15), (1 << 15) - 1)
 
@@ -49,8 +49,16 @@ def _over_time(call: SvdfCall) -> tuple[tuple[int, ...], int]:
     return tuple(map(wrap32, biases.tolist())), int(reach.max())
 
 
+def choose_batch_matmul(call: BatchMatMulCall) -> Kernel | None:
+    """The packed form, where the rows of the left matrix lie in one piece."""
+    if call.left_strides[1] != 1:
+        return None
+    reach = call.depth * (128 + abs(call.left_offset)) * (128 + abs(call.right_offset))
+    return DspBatchMatMulCall(call, _is_product(call.factor) and reach < EVEN_LIMIT)
+
+
 def _is_product(factor: Factor) -> bool:
-    """Whether ``dsp_requantize`` takes it for products of two int16."""
+    """Whether ``dsp_requantize`` takes it for sums under ``EVEN_LIMIT``."""
     multiplier, shift = factor
     return multiplier >= 1 << 30 and LEAST_SHIFT <= -shift <= MOST_SHIFT
 

@@ -22,12 +22,12 @@ from optimize.compiler.kernels import (
     PoolCall,
 )
 from optimize.compiler.kernels_image import TransposeConvCall
-from optimize.compiler.kernels_recurrent import LstmCall, SvdfCall
+from optimize.compiler.kernels_recurrent import BatchMatMulCall, LstmCall, SvdfCall
 from optimize.compiler.passes.choose_depthwise import choose_conv_of_one_channel, choose_depthwise, choose_depthwise3
 from optimize.compiler.passes.choose_depthwise_plane import choose_depthwise_plane
 from optimize.compiler.passes.choose_elementwise import choose_elementwise
 from optimize.compiler.passes.choose_gemm import choose_conv, choose_fully_connected, choose_transpose_conv
-from optimize.compiler.passes.choose_recurrent import choose_lstm, choose_svdf
+from optimize.compiler.passes.choose_recurrent import choose_batch_matmul, choose_lstm, choose_svdf
 from optimize.compiler.passes.choose_reduction import choose_mean, choose_pool
 
 NEGLIGIBLE = 1 / 1000
@@ -66,6 +66,7 @@ def _work(call: Payload) -> int:
 
 
 CHOICES: dict[type, tuple[Callable[[Any], Kernel | None], ...]] = {
+    BatchMatMulCall: (choose_batch_matmul,),
     ConvCall: (choose_conv,),
     DepthwiseCall: (choose_conv_of_one_channel, choose_depthwise3, choose_depthwise_plane, choose_depthwise),
     ElementwiseCall: (choose_elementwise,),

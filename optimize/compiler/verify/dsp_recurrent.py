@@ -1,11 +1,11 @@
-"""Rules of the layers with state of their own on the DSP extension."""
+"""Rules of the layers with state of their own, and of the product of two tensors, on the DSP extension."""
 
 from __future__ import annotations
 
-from optimize.compiler.kernels_dsp_recurrent import DspLstmCall, DspSvdfCall
+from optimize.compiler.kernels_dsp_recurrent import DspBatchMatMulCall, DspLstmCall, DspSvdfCall
 from optimize.compiler.verify.common import Operands, Rule
 from optimize.compiler.verify.dsp_gemm import gemm_problem
-from optimize.compiler.verify.recurrent import lstm_call_problem, svdf_call_problem
+from optimize.compiler.verify.recurrent import batch_matmul_call_problem, lstm_call_problem, svdf_call_problem
 
 
 def _lstm(payload: DspLstmCall, inputs: Operands, outputs: Operands) -> str:
@@ -25,4 +25,10 @@ def _svdf(payload: DspSvdfCall, inputs: Operands, outputs: Operands) -> str:
     return problem or svdf_call_problem(layer, inputs, outputs)
 
 
-RULES: dict[type, Rule] = {DspLstmCall: _lstm, DspSvdfCall: _svdf}
+def _batch_matmul(payload: DspBatchMatMulCall, inputs: Operands, outputs: Operands) -> str:
+    if payload.portable.left_strides[1] != 1:
+        return "the rows of its left matrix lie in pieces"
+    return batch_matmul_call_problem(payload.portable, inputs, outputs)
+
+
+RULES: dict[type, Rule] = {DspLstmCall: _lstm, DspSvdfCall: _svdf, DspBatchMatMulCall: _batch_matmul}

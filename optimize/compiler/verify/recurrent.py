@@ -83,7 +83,9 @@ def _batch_matmul(payload: BatchMatMul, inputs: Operands, outputs: Operands) -> 
     return "" if outputs[0].shape == expected else f"output {list(outputs[0].shape)}, expected {list(expected)}"
 
 
-def _batch_matmul_call(payload: BatchMatMulCall, inputs: Operands, outputs: Operands) -> str:
+def batch_matmul_call_problem(payload: BatchMatMulCall, inputs: Operands, outputs: Operands) -> str:
+    """What is wrong with the sizes of a lowered product of two matrices; empty if nothing."""
+
     def reach(batch: tuple[int, ...], outer: int, strides: tuple[int, int]) -> int:
         extents = (*payload.batch, outer, payload.depth)
         return 1 + sum((size - 1) * step for size, step in zip(extents, (*batch, *strides), strict=True))
@@ -101,5 +103,5 @@ RULES: dict[type, Rule] = {
     Lstm: _lstm,
     LstmCall: lstm_call_problem,
     BatchMatMul: _batch_matmul,
-    BatchMatMulCall: _batch_matmul_call,
+    BatchMatMulCall: batch_matmul_call_problem,
 }

@@ -14,9 +14,9 @@ from optimize.compiler import compile_tflite
 SAMPLES = 5
 
 
-def check(kernels: Kernels, models: Sequence[bytes]) -> None:
-    """Compile ``models``, run them on extremes and random data, compare with the interpreter."""
-    compiled = [compile_tflite(model, name="operator") for model in models]
+def check(kernels: Kernels, models: Sequence[bytes], core: str = "portable") -> None:
+    """Compile ``models`` for ``core``, run them on extremes and random data, compare with the interpreter."""
+    compiled = [compile_tflite(model, name="operator", core=core) for model in models]
     samples = [random_samples(item, SAMPLES, seed) for seed, item in enumerate(compiled)]
     outputs = run_sanitized(kernels, compiled, samples, f"batch{len(list(kernels.folder.iterdir()))}")
     for number, (model, item, sample, actual) in enumerate(zip(models, compiled, samples, outputs, strict=True)):

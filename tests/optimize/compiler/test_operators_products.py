@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from host_models import Kernels, build_kernels
-from operator_models import check
+from operator_models import check as check_on
 from tflite_builder import Builder, options
 
 from optimize.compiler import compile_tflite
@@ -20,6 +21,12 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
 
 
 Shape = tuple[int, ...]
+
+
+def check(kernels: Kernels, models: Sequence[bytes]) -> None:
+    """In portable C, and with the DSP extension where the rows of the left side lie in one piece."""
+    for core in ("portable", "cortex-m4"):
+        check_on(kernels, models, core)
 
 
 def product(left: Shape, right: Shape, out: Shape, *, seed: int = 0, **how: Any) -> bytes:
@@ -48,6 +55,30 @@ def test_products(kernels: Kernels) -> None:
         ((2, 1, 2, 3, 4), (2, 3, 2, 4, 1), (2, 3, 2, 3, 1)),
     ]
     check(kernels, [product(*three, seed=seed) for seed, three in enumerate(shapes * 2)])
+
+
+def test_every_depth_and_an_odd_number_of_columns(kernels: Kernels) -> None:
+    """Columns go in pairs, sums in quads; large factors and depths need the general rounding."""
+    models = [
+        product((2, depth), (depth, columns), (2, columns), seed=depth) for depth in range(1, 14) for columns in (1, 4)
+    ]
+    models += [product((1, 3, 20_000), (1, 20_000, 1), (1, 3, 1), seed=1), strong()]
+    check(kernels, models)
+
+
+def strong() -> bytes:
+    """A product that is multiplied by more than one."""
+    b = Builder()
+    left, right = b.tensor((3, 5), scale=1.0, zero_point=9), b.tensor((5, 3), scale=1.5, zero_point=-9)
+    b.op("BATCH_MATMUL", [left, right], b.tensor((3, 3), scale=1.0), options("BatchMatMulOptions"))
+    return b.build([left, right], [2])
+
+
+def test_products_of_rows_in_one_piece_are_on_the_dsp_extension() -> None:
+    for swapped in (False, True):
+        left = (2, 4, 3) if swapped else (2, 3, 4)
+        compiled = compile_tflite(product(left, (2, 4, 5), (2, 3, 5), adjX=swapped), name="m", core="cortex-m4")
+        assert ("src/nn/dsp/batch_matmul.c" in compiled.kernel_sources) is not swapped
 
 
 def test_swapped_axes(kernels: Kernels) -> None:

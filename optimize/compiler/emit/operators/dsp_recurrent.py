@@ -1,14 +1,15 @@
-"""Layers with state of their own on the DSP extension as C."""
+"""Layers with state of their own, and the product of two tensors, on the DSP extension as C."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, struct_text
+from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, scratch_call_text, struct_text
 from optimize.compiler.emit.operators.dsp_gemm import gemm_text
+from optimize.compiler.emit.operators.recurrent import batch_matmul_fields
 from optimize.compiler.emit.text import number_array
 from optimize.compiler.kernels_dsp import Product
-from optimize.compiler.kernels_dsp_recurrent import DspLstmCall, DspSvdfCall
+from optimize.compiler.kernels_dsp_recurrent import DspBatchMatMulCall, DspLstmCall, DspSvdfCall
 from optimize.compiler.kernels_recurrent import Factor
 
 PRODUCTS: dict[Product, str] = {"s16": "flota_nn_dsp_gemm_4x1_s16", "wide": "flota_nn_dsp_gemm_wide_s16"}
@@ -77,10 +78,17 @@ def _svdf(name: str, call: DspSvdfCall, operands: Operands) -> Code:
     return Code((*arrays, parameters), (_call(function, name, operands),))
 
 
+def _batch_matmul(name: str, call: DspBatchMatMulCall, operands: Operands) -> Code:
+    members = ", ".join(f".{field} = {value}" for field, value in batch_matmul_fields(call.portable).items())
+    fields: Fields = {"matmul": f"{{{members}}}", "small_sums": int(call.small_sums)}
+    struct = struct_text("flota_nn_dsp_batch_matmul_t", name, fields)
+    return Code((struct,), scratch_call_text("flota_nn_dsp_batch_matmul_s8", name, operands))
+
+
 def _call(function: str, name: str, operands: Operands) -> str:
     """The states, outputs 1 and 2, come before the output."""
     places = (*operands.inputs[:1], *operands.outputs[1:], operands.outputs[0], operands.scratch)
     return f"{function}(&{name}_parameters, {', '.join(places)});"
 
 
-EMITTERS: dict[type, Emitter] = {DspLstmCall: _lstm, DspSvdfCall: _svdf}
+EMITTERS: dict[type, Emitter] = {DspLstmCall: _lstm, DspSvdfCall: _svdf, DspBatchMatMulCall: _batch_matmul}

@@ -88,8 +88,9 @@ def _factor(factor: Factor) -> str:
     return f"{{.multiplier = {factor[0]}, .shift = {factor[1]}}}"
 
 
-def _batch_matmul(name: str, call: BatchMatMulCall, operands: Operands) -> Code:
-    fields: Fields = {
+def batch_matmul_fields(call: BatchMatMulCall) -> Fields:
+    """Members of ``flota_nn_batch_matmul_t``."""
+    return {
         "batch": braces(call.batch),
         "left_batch": braces(call.left_batch),
         "right_batch": braces(call.right_batch),
@@ -106,7 +107,10 @@ def _batch_matmul(name: str, call: BatchMatMulCall, operands: Operands) -> Code:
         "shift": call.factor[1],
         "output_offset": call.output_offset,
     }
-    struct = struct_text("flota_nn_batch_matmul_t", name, fields)
+
+
+def _batch_matmul(name: str, call: BatchMatMulCall, operands: Operands) -> Code:
+    struct = struct_text("flota_nn_batch_matmul_t", name, batch_matmul_fields(call))
     return Code((struct,), call_text("flota_nn_batch_matmul_s8", name, operands))
 
 
