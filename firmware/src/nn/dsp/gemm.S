@@ -263,7 +263,7 @@
 
         .balign 4
 2:
-    .irp step, 0, 1, 2, 3, 4, 5, 6, 7
+    .irp step, 0, 1, 2, 3
         ldr.w   r1, [lr, #(16 * \step)]
         ldr.w   r3, [lr, #(16 * \step + 4)]
         ldr.w   r5, [lr, #(16 * \step + 8)]
@@ -285,8 +285,8 @@
         smlad   r4, r7, r9, r4
     .endr
         ldr     r8, [sp, #INPUT_END]
-        add     r12, r12, #32
-        add     lr, lr, #128
+        add     r12, r12, #16
+        add     lr, lr, #64
         cmp     r12, r8
         bne     2b
 
@@ -307,7 +307,7 @@
         push    {r4-r11, lr}
         sub     sp, sp, #FRAME
         str     r2, [sp, #OUT0]
-        prepare 1, 16, 38
+        prepare 1, 8, 38
         .endm
 
 /* Results are int8, one after the other. */
