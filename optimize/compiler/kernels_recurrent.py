@@ -10,6 +10,8 @@ from optimize.compiler.kernels import Kernel
 Factor = tuple[int, int]
 """A real factor as (multiplier, shift)."""
 
+INT16 = (-(1 << 15), (1 << 15) - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class SvdfCall(Kernel):
@@ -69,7 +71,8 @@ class LstmCall(Kernel):
     output: Factor
     cell_argument: Factor
     """(multiplier, right shift) that bring the cell state to the argument of tanh."""
-    cell_clip: int
+    cell_bounds: tuple[int, int]
+    """Least and greatest cell state, within int16."""
 
     @property
     def constant_bytes(self) -> int:

@@ -411,7 +411,7 @@ typedef struct {
     flota_nn_factor_t update; /* input gate times candidate (both Q0.15), to steps of the cell */
     flota_nn_factor_t output; /* tanh of the cell times output gate (both Q0.15), to steps of the hidden state */
     int32_t cell_multiplier, cell_shift; /* argument of tanh: (cell * multiplier + rounding) >> shift */
-    int32_t cell_clip;                   /* bound of the cell state; 0: none */
+    int32_t cell_min, cell_max;          /* bounds of the cell state, within int16 */
 } flota_nn_lstm_t;
 
 /* `hidden` and `cell`, [batch][unit], are brought up to date. */

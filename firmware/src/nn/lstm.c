@@ -40,9 +40,8 @@ static int16_t next_cell(const flota_nn_lstm_t *lstm, int32_t forget, int32_t in
 {
     const int32_t kept = saturate(scale(&lstm->forget, forget * cell));
     const int32_t added = saturate(scale(&lstm->update, in * candidate));
-    const int32_t sum = saturate(kept + added);
 
-    return (int16_t)(lstm->cell_clip > 0 ? clamp(sum, -lstm->cell_clip, lstm->cell_clip) : sum);
+    return (int16_t)clamp(kept + added, lstm->cell_min, lstm->cell_max);
 }
 
 /* tanh of the cell state, whose scale is a power of two. */

@@ -13,7 +13,7 @@ import numpy as np
 
 from optimize.compiler.fixed_point import round_half_away
 from optimize.compiler.ir import Op, Tensor
-from optimize.compiler.kernels_recurrent import Factor, LstmCall, LstmGate, SvdfCall
+from optimize.compiler.kernels_recurrent import INT16, Factor, LstmCall, LstmGate, SvdfCall
 from optimize.compiler.lowering.common import SCALE_HINT, check_sums, constant_of, factor_of, quant_of
 from optimize.compiler.lowering.table import Lowering
 from optimize.compiler.recurrent import Lstm, Svdf
@@ -70,8 +70,14 @@ def _lstm(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> LstmCall:
         update=factor_of(op, ACTIVATED_SCALE * ACTIVATED_SCALE / cell_scale),
         output=factor_of(op, ACTIVATED_SCALE * ACTIVATED_SCALE / hidden_scale),
         cell_argument=_cell_argument(op, cell_scale),
-        cell_clip=int(min(op.payload.cell_clip / cell_scale, 32767.0)),
+        cell_bounds=_cell_bounds(op.payload.cell_clip, cell_scale),
     )
+
+
+def _cell_bounds(clip: float, scale: float) -> tuple[int, int]:
+    """A clip smaller than a step of the cell leaves it nothing but 0; only a clip of 0 means none."""
+    bound = int(min(clip / scale, 32767.0))
+    return (-bound, bound) if clip > 0 else INT16
 
 
 def _gate(op: Op, inputs: tuple[Tensor, ...], gate: int) -> LstmGate:

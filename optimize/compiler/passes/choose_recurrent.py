@@ -9,9 +9,7 @@ from optimize.compiler.fixed_point import wrap32
 from optimize.compiler.kernels import Kernel, Requantize
 from optimize.compiler.kernels_dsp import Gemm
 from optimize.compiler.kernels_dsp_recurrent import DspBatchMatMulCall, DspLstmCall, DspSvdfCall
-from optimize.compiler.kernels_recurrent import BatchMatMulCall, Factor, LstmCall, SvdfCall
-
-INT16 = (-(1 << 15), (1 << 15) - 1)
+from optimize.compiler.kernels_recurrent import INT16, BatchMatMulCall, Factor, LstmCall, SvdfCall
 
 
 def choose_lstm(call: LstmCall) -> Kernel | None:

@@ -36,6 +36,7 @@ LSTMS: dict[str, dict[str, Any]] = {
     "nothing divides by four": {"units": 5, "shape": (2, 3, 7), "cell_power": -9},
     "inputs of whole quads only": {"units": 6, "shape": (1, 4, 8), "cell_power": -15},
     "units of whole quads only": {"units": 4, "shape": (1, 4, 3), "clip": 1.5},
+    "clip of less than a step": {"units": 3, "shape": (1, 4, 3), "cell_power": -9, "clip": 0.001},
     "time first": {"units": 3, "shape": (4, 2, 3), "time_major": True},
     "many inputs": {"units": 7, "shape": (1, 2, 70)},
 }

@@ -73,10 +73,16 @@ def test_lstm(kernels: Kernels) -> None:
         {"units": 5, "cell_power": -9, "shape": (2, 3, 7)},
         {"units": 3, "cell_power": -12, "shape": (4, 2, 3), "time_major": True},
         {"units": 7, "clip": 1.5, "shape": (1, 4, 4)},
+        {"units": 2, "clip": 100.0, "shape": (1, 3, 4)},
         {"units": 1, "cell_power": -13, "shape": (1, 1, 1)},
     ]
     found = check(kernels, [lstm_model(seed, **layer) for seed, layer in enumerate(layers * 3)])
     assert sum(len(outputs) >= MOVING for outputs in found) > 0.8 * len(found)
+
+
+def test_a_clip_of_less_than_a_step_leaves_the_cell_at_zero(kernels: Kernels) -> None:
+    (outputs,) = check(kernels, [lstm_model(1, units=3, cell_power=-9, clip=0.001)])
+    assert len(outputs) == 1
 
 
 def test_layers_with_states_of_their_own_follow_each_other(kernels: Kernels) -> None:

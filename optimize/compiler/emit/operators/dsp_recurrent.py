@@ -19,7 +19,6 @@ def _lstm(name: str, call: DspLstmCall, operands: Operands) -> Code:
     seen, input_gemm = gemm_text(f"{name}_input", call.input)
     recalled, recurrent_gemm = gemm_text(f"{name}_recurrent", call.recurrent)
     layer = call.portable
-    bounds = (-layer.cell_clip, layer.cell_clip) if layer.cell_clip > 0 else (-(1 << 15), (1 << 15) - 1)
     fields: Fields = {
         "batches": layer.batches,
         "steps": layer.steps,
@@ -37,8 +36,8 @@ def _lstm(name: str, call: DspLstmCall, operands: Operands) -> Code:
         "output": _product(layer.output),
         "cell_multiplier": layer.cell_argument[0],
         "cell_shift": layer.cell_argument[1],
-        "cell_min": bounds[0],
-        "cell_max": bounds[1],
+        "cell_min": layer.cell_bounds[0],
+        "cell_max": layer.cell_bounds[1],
     }
     parameters = struct_text("flota_nn_dsp_lstm_t", name, fields)
     return Code((*seen, *recalled, parameters), (_call("flota_nn_dsp_lstm_s8_s16", name, operands),))

@@ -61,7 +61,8 @@ def _lstm(name: str, call: LstmCall, operands: Operands) -> Code:
         "output": _factor(call.output),
         "cell_multiplier": call.cell_argument[0],
         "cell_shift": call.cell_argument[1],
-        "cell_clip": call.cell_clip,
+        "cell_min": call.cell_bounds[0],
+        "cell_max": call.cell_bounds[1],
     }
     targets = f"{operands.outputs[1]}, {operands.outputs[2]}, {operands.outputs[0]}"
     statement = f"flota_nn_lstm_s8_s16(&{name}_parameters, {operands.inputs[0]}, {targets});"
