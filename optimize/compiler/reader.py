@@ -197,7 +197,6 @@ def _read_quant(table: Table, label: str) -> Quant | None:
     zero_points = params.i64s(fields.ZERO_POINT, limit=LIMITS.channels, what=f"zero points of {label}")
     if not scales:
         return None
-    zero_points = zero_points or (0,) * len(scales)
     if len(zero_points) != len(scales):
         raise InvalidModel(f"{label}: {len(scales)} scales but {len(zero_points)} zero points", hint=TRUNCATED_HINT)
     if not all(math.isfinite(scale) and scale > 0 for scale in scales):

@@ -181,14 +181,16 @@ class SoftmaxOptions(IntEnum):
 
 
 class PackOptions(IntEnum):
-    """Field numbers of the table ``PackOptions`` (its ``values_count`` is the number of inputs)."""
+    """Field numbers of the table ``PackOptions``."""
 
+    VALUES_COUNT = 0
     AXIS = 1
 
 
 class UnpackOptions(IntEnum):
-    """Field numbers of the table ``UnpackOptions`` (its ``num`` is the number of outputs)."""
+    """Field numbers of the table ``UnpackOptions``."""
 
+    NUM = 0
     AXIS = 1
 
 

@@ -136,6 +136,7 @@ def _pack(context: Context) -> Rearrange:
     options, shape = context.required(), context.inputs[0].shape
     axis = context.axis(options.i32(schema.PackOptions.AXIS), len(shape) + 1)
     count = len(context.inputs)
+    _check_count(context, options.i32(schema.PackOptions.VALUES_COUNT), count)
     if any(tensor.shape != shape for tensor in context.inputs):
         raise context.invalid("its inputs differ in shape")
     context.expect((*shape[:axis], count, *shape[axis:]))
@@ -153,9 +154,16 @@ def _unpack(context: Context) -> Rearrange:
     axis = context.axis(options.i32(schema.UnpackOptions.AXIS), len(source.shape))
     if len(context.outputs) != source.shape[axis]:
         raise context.invalid(f"{len(context.outputs)} outputs of {source.shape[axis]} on axis {axis}")
+    _check_count(context, options.i32(schema.UnpackOptions.NUM), len(context.outputs))
     for place in range(len(context.outputs)):
         context.expect((*source.shape[:axis], *source.shape[axis + 1 :]), place)
     return Rearrange(tuple(_part(source, axis, place, 1, place) for place in range(len(context.outputs))))
+
+
+def _check_count(context: Context, noted: int, there: int) -> None:
+    """The interpreter goes by the number in the options."""
+    if noted != there:
+        raise context.invalid(f"its options tell of {noted} tensors, it has {there}")
 
 
 RULES: dict[str, Rule] = {

@@ -336,6 +336,14 @@ def test_space_to_batch_pads_with_the_zero_point(
             r"\(UNPACK\): 1 outputs of 2 on axis 0",
         ),
         (
+            One((2, 3)).model("UNPACK", [(3,), (3,)], table=("UnpackOptions", {"axis": 0, "num": 3})),
+            r"\(UNPACK\): its options tell of 3 tensors, it has 2",
+        ),
+        (
+            One((2, 3)).model("PACK", [(1, 2, 3)], table=("PackOptions", {"axis": 0, "valuesCount": 2})),
+            r"\(PACK\): its options tell of 2 tensors, it has 1",
+        ),
+        (
             One((1, 3, 3, 1)).model("SPACE_TO_DEPTH", [(1, 1, 1, 4)], table=("SpaceToDepthOptions", {"blockSize": 2})),
             "do not divide 3x3",
         ),

@@ -177,6 +177,16 @@ def test_an_operand_defined_too_late_is_refused() -> None:
         compile_tflite(b.build([x], [y, late]), name="m")
 
 
+def test_scales_without_zero_points_are_refused() -> None:
+    """As LiteRT does; the interpreter would take such a tensor for one without scales."""
+    b = Builder()
+    x = b.tensor((1, 3), scale=0.5)
+    b.tensors[x].quantization.zeroPoint = None
+    model = b.build([x], [b.op("RELU", [x], b.tensor((1, 3), scale=0.5))])
+    with pytest.raises(InvalidModel, match="1 scales but 0 zero points"):
+        compile_tflite(model, name="m")
+
+
 def test_the_shape_arithmetic_of_an_open_batch_is_dropped(tmp_path: Path) -> None:
     """SHAPE -> STRIDED_SLICE -> PACK -> RESHAPE, a Keras Flatten with an open batch; only the RELU needs code."""
     b = Builder()
