@@ -116,7 +116,7 @@ AnyConv = TypeVar("AnyConv", ConvCall, DepthwiseCall)
 
 def _laid(call: AnyConv) -> AnyConv:
     """An image of one column as one of one row, which is the same in memory; the kernels are fastest along rows."""
-    if call.input.width != 1 or call.output.width != 1 or call.window.size[1] != 1:
+    if (call.input.width, call.output.width, call.window.size[1], call.window.pad[1]) != (1, 1, 1, 0):
         return call
     window = call.window
     size, dilation, pad = ((1, window.size[0]), (1, window.dilation[0]), (0, window.pad[0]))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from bare_models import BOARDS, run_emulated
 from host_models import Kernels, build_kernels, random_samples, reference, run_sanitized
 from tflite_builder import Builder, options
 
@@ -45,6 +46,24 @@ def padded_past_the_window() -> bytes:
     return b.build([x], [y])
 
 
+def padded_beside_the_image() -> bytes:
+    """A 1x1 convolution with stride 2 over an image of one column, behind another of padding, which is all it sees."""
+    b = Builder()
+    x = b.tensor((1, 6, 1, 3), scale=0.5, zero_point=7)
+    padded = b.tensor((1, 6, 2, 3), scale=0.5, zero_point=7)
+    b.op("PAD", [x, b.constant([0, 0, 0, 0, 1, 0, 0, 0], (4, 2))], padded, options("PadOptions"))
+    strided = CONV | {"strideH": 2, "strideW": 2}
+    outputs = []
+    for name, shape in (("DEPTHWISE_CONV_2D", (1, 1, 1, 3)), ("CONV_2D", (3, 1, 1, 3))):
+        data = np.random.default_rng(1).integers(-127, 128, shape).astype(np.int8)
+        weights = b.tensor(shape, scale=0.02, data=data)
+        depthwise = name != "CONV_2D"
+        table = options("DepthwiseConv2DOptions" if depthwise else "Conv2DOptions", **strided)
+        table.depthMultiplier = 1
+        outputs.append(b.op(name, [padded, weights], b.tensor((1, 3, 1, 3), scale=0.9, zero_point=-5), table))
+    return b.build([x], outputs)
+
+
 def quantized_constant() -> bytes:
     """Floats that the file has as constants, and quantizes at run time."""
     b = Builder()
@@ -64,13 +83,26 @@ def delayed() -> bytes:
     return b.build([x], [before])
 
 
-@pytest.mark.parametrize("graph", [padded_below_and_right, padded_past_the_window, quantized_constant, delayed])
+FOUND = (padded_below_and_right, padded_past_the_window, padded_beside_the_image, quantized_constant, delayed)
+
+
+@pytest.mark.parametrize("graph", FOUND)
 def test_it_gives_the_interpreters_bytes(kernels: Kernels, graph: Callable[[], bytes]) -> None:
     model = graph()
     compiled = [compile_tflite(model, name="found", core=core) for core in CORES]
     samples = random_samples(compiled[0], 6, seed=1)
     outputs = run_sanitized(kernels, compiled, [samples] * len(CORES), graph.__name__, stream=True)
     assert outputs == [reference(model, samples)] * len(CORES)
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("core", sorted(BOARDS))
+def test_it_gives_them_on_the_emulated_boards(core: str) -> None:
+    models = [graph() for graph in FOUND]
+    compiled = [compile_tflite(model, name="found", core=core) for model in models]
+    samples = [random_samples(item, 4, seed=1) for item in compiled]
+    outputs = run_emulated(compiled, samples, BOARDS[core])
+    assert outputs == [reference(model, sample) for model, sample in zip(models, samples, strict=True)]
 
 
 def test_very_many_channels_are_not_searched_for_cheaper_arithmetic() -> None:
