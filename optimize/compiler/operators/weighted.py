@@ -22,6 +22,7 @@ def _conv(context: Context) -> Conv2D:
 
 def _depthwise(context: Context) -> DepthwiseConv2D:
     options, field = context.required(), schema.DepthwiseConv2DOptions
+    _check_multiplier(context, options.i32(field.DEPTH_MULTIPLIER))
     return DepthwiseConv2D(
         stride=read_pair(context, "stride", options.i32(field.STRIDE_H), options.i32(field.STRIDE_W)),
         dilation=read_pair(
@@ -30,6 +31,13 @@ def _depthwise(context: Context) -> DepthwiseConv2D:
         padding=read_padding(context, options.i8(field.PADDING)),
         activation=read_activation(context, options.i8(field.FUSED_ACTIVATION_FUNCTION)),
     )
+
+
+def _check_multiplier(context: Context, multiplier: int) -> None:
+    """The interpreter goes by the options where LiteRT goes by the shapes, so these must agree."""
+    source, weights = (tensor.shape for tensor in context.inputs[:2])
+    if source and weights and weights[-1] != multiplier * source[-1]:
+        raise context.invalid(f"a depth multiplier of {multiplier} for {source[-1]} channels, {weights[-1]} filters")
 
 
 def _fully_connected(context: Context) -> FullyConnected:

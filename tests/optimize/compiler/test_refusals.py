@@ -177,6 +177,17 @@ def test_an_operand_defined_too_late_is_refused() -> None:
         compile_tflite(b.build([x], [y, late]), name="m")
 
 
+@pytest.mark.parametrize("multiplier", [0, 1, 3])
+def test_another_depth_multiplier_than_the_shapes_say_is_refused(multiplier: int) -> None:
+    b = Builder()
+    x, y = b.tensor((1, 4, 4, 3), scale=0.5), b.tensor((1, 4, 4, 6), scale=0.5)
+    weights = b.tensor((1, 3, 3, 6), scale=[0.5] * 6, axis=3, data=np.ones((1, 3, 3, 6), np.int8))
+    table = options("DepthwiseConv2DOptions", strideH=1, strideW=1, depthMultiplier=multiplier)
+    table.dilationHFactor = table.dilationWFactor = 1
+    with pytest.raises(InvalidModel, match=f"a depth multiplier of {multiplier} for 3 channels, 6 filters"):
+        compile_tflite(b.build([x], [b.op("DEPTHWISE_CONV_2D", [x, weights], y, table)]), name="m")
+
+
 def test_scales_without_zero_points_are_refused() -> None:
     """As LiteRT does; the interpreter would take such a tensor for one without scales."""
     b = Builder()
