@@ -32,8 +32,9 @@ SUM_LIMIT = 1 << 30
 """Bound of its sums, which are doubled."""
 
 PATIENCE = 32
-"""Channels without one multiplication after which a layer that has had none so far is not searched on: a layer without
-an activation that cuts off negative results has none at all, and finding that out takes 5 ms a channel."""
+"""Channels without one multiplication, and as many for each that has one, after which a layer is not searched on: a
+layer without an activation that cuts off negative results has hardly any, and finding that out takes 5 ms a channel.
+Channels of one value have one in any layer and count nothing."""
 
 
 def pack_channels(call: DepthwiseCall, *, transposed: bool) -> tuple[tuple[Channel3, ...], tuple[Exact3, ...]] | None:
@@ -65,13 +66,14 @@ def pack_channels(call: DepthwiseCall, *, transposed: bool) -> tuple[tuple[Chann
 
 def _scalings(call: DepthwiseCall, weights: Array, biases: Array) -> Iterator[Scaling | None]:
     """The one multiplication of each channel, for sums of stored inputs. ``weights``: [channel][…]."""
-    hopeless = True
+    found = missed = 0
     for index, (kernel, bias) in enumerate(zip(weights, biases.tolist(), strict=True)):
         scaling = None
-        if index < PATIENCE or not hopeless:
+        if missed < PATIENCE * (1 + found):
             factor = Factor(*call.requantize.of(index), call.requantize.offset, call.requantize.clamp)
             scaling = find_scaling(*sum_range(kernel), bias, factor)
-        hopeless = hopeless and scaling is None
+            missed += scaling is None
+            found += scaling is not None and not scaling.constant
         yield scaling
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from depthwise_models import VALID, Layer, compile_with, tflite
 from host_models import build_kernels, random_samples, reference, run_sanitized
 
 from hil.bare import Inference, flota_engine, measure_bare
-from optimize.compiler import CompiledModel, compile_tflite
+from optimize.compiler import CORES, CompiledModel, compile_tflite, depthwise_packing
 from optimize.compiler.cores import CORTEX_M4
 from optimize.compiler.emit import emit_model
+from optimize.compiler.exact_scaling import find_scaling
+from optimize.compiler.kernels import DepthwiseCall
 from optimize.compiler.layout import plan_layout
 from optimize.compiler.passes import run_passes
-from optimize.compiler.passes.choose_depthwise import choose_depthwise
+from optimize.compiler.passes.choose_depthwise import choose_depthwise, choose_depthwise3
 from optimize.compiler.reader import read_tflite
 
 SAMPLES = 3
@@ -158,3 +161,21 @@ def test_on_the_emulated_board(built: Built) -> None:
     runs = iter(measure_bare(flota_engine([c for _, c in built]), inferences, counted=False).runs)
     for name, (model, _), rows in zip(NAMES, built, samples, strict=True):
         assert [next(runs).output for _ in rows] == [b"".join(row) for row in reference(model, rows)], name
+
+
+def test_a_dead_channel_does_not_prolong_a_search_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def searched(*arguments: Any) -> Any:
+        found.append(find_scaling(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(depthwise_packing, "find_scaling", searched)
+    layer = Layer((3, 3, 400), activation=0, zero_points=(-128, 3))
+    (op,) = run_passes(read_tflite(tflite(layer)), CORES["portable"]).ops
+    assert isinstance(op.payload, DepthwiseCall)
+    weights = np.frombuffer(op.payload.weights, np.int8).reshape(3, 3, 400).copy()
+    weights[..., 0] = 0
+    choose_depthwise3(replace(op.payload, weights=weights.tobytes()))
+    assert found[0] is not None
+    assert len(found) == 1 + depthwise_packing.PATIENCE
