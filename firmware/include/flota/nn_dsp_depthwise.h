@@ -111,7 +111,8 @@ typedef struct {
 } flota_nn_dsp_depthwise_plane_t;
 
 /* Scratch: 4 * window_columns * (window_rows + 1) + 4 * plane_columns * plane_words bytes. With one filter for each
- * channel it may run in place: every channel is copied whole before it is written. */
+ * channel it may run in place, of several images only where they do not grow: every channel of an image is copied whole
+ * before it is written. */
 void flota_nn_dsp_depthwise_plane_s8(const flota_nn_dsp_depthwise_plane_t *conv, const int8_t *input, int8_t *output,
                                      uint8_t *scratch);
 
