@@ -129,6 +129,8 @@ class _Constants:
             dtype = "INT8"  # as the interpreter unpacks weights before it uses them
         is_open = is_open and not is_input and data is None
         quant, variable = self._quant(table, label), table.flag(schema.Tensor.IS_VARIABLE)
+        if variable and data is not None:  # LiteRT refuses it, TFLM forgets the values
+            raise InvalidModel(f"{label}: a variable tensor with values", hint=TRUNCATED_HINT)
         return Tensor(name, shape, dtype.lower(), quant, data, open_shape=is_open, variable=variable)
 
     def _quant(self, table: Table, label: str) -> Quant | None:
@@ -175,6 +177,8 @@ def _read_shape(table: Table, label: str, is_input: bool) -> tuple[tuple[int, ..
     """(shape with ones for what is open, whether anything is)."""
     shape = table.i32s(schema.Tensor.SHAPE, limit=LIMITS.rank, what=f"shape of {label}")
     signature = table.i32s(schema.Tensor.SHAPE_SIGNATURE, limit=LIMITS.rank, what=f"shape of {label}")
+    if len(signature) != len(shape) or any(a not in (-1, b) for a, b in zip(signature, shape, strict=True)):
+        signature = ()  # it contradicts the shape, which is what the interpreter goes by
     # A batch left open compiles as a batch of one; every other open size of an input would have to be guessed.
     open_sizes = [axis for axis, size in enumerate(signature or shape) if size == -1]
     if is_input and any(axis != 0 for axis in open_sizes):

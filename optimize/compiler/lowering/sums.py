@@ -75,7 +75,9 @@ def _log_softmax(op: Op, inputs: tuple[Tensor, ...], output: Tensor) -> LogSoftm
     require_output(op, output, 16.0 / 256, 127)
     if scale * (1 << 26) <= 1.0:
         raise InvalidModel(f"{op.label}: input scale {scale:g} is too small", hint=SCALE_HINT)
-    depth = output.shape[-1] if output.shape else 1
+    if not output.shape:
+        raise InvalidModel(f"{op.label}: a tensor without axes", hint="give it an axis of classes")
+    depth = output.shape[-1]
     if depth > MAX_CLASSES:
         raise UnsupportedOperator(
             f"{op.label}: {depth} classes, at most {MAX_CLASSES}", hint="the sum of exponents would overflow"

@@ -53,6 +53,8 @@ def _strided_slice(context: Context) -> Rearrange:
     if not len(begin) == len(end) == len(steps) == len(shape) or 0 in steps:
         raise context.invalid(f"begin {list(begin)}, end {list(end)}, strides {list(steps)} of shape {list(shape)}")
     masks = options.i32(field.BEGIN_MASK), options.i32(field.END_MASK), options.i32(field.SHRINK_AXIS_MASK)
+    if any(step < 0 and masks[2] >> axis & 1 for axis, step in enumerate(steps)):
+        raise context.unsupported("it goes backwards on an axis that it drops", "give that axis the stride 1")
     ranges = [
         _axis_range(size, begin[axis], end[axis], steps[axis], tuple(bool(mask >> axis & 1) for mask in masks))
         for axis, size in enumerate(shape)

@@ -360,6 +360,12 @@ def test_strided_slices_the_interpreter_misreads_are_refused(masks: dict[str, in
         compile_tflite(strided((4,), (0,), (4,), (1,), (4,), **masks), name="m")
 
 
+def test_an_axis_that_is_dropped_backwards_is_refused() -> None:
+    """The interpreter would copy nothing."""
+    with pytest.raises(UnsupportedOperator, match="backwards on an axis that it drops"):
+        compile_tflite(strided((4,), (2,), (1,), (-1,), (), shrinkAxisMask=1), name="m")
+
+
 def test_what_moves_nothing_needs_no_code(kernels: Kernels) -> None:
     whole = sliced((1, 4, 3), (0, 0, 0), (1, -1, 3))
     one = One((1, 4, 1, 3))

@@ -188,6 +188,33 @@ def test_another_depth_multiplier_than_the_shapes_say_is_refused(multiplier: int
         compile_tflite(b.build([x], [b.op("DEPTHWISE_CONV_2D", [x, weights], y, table)]), name="m")
 
 
+def test_a_variable_with_values_is_refused() -> None:
+    """LiteRT refuses it; the interpreter would go on with zeros."""
+    b = Builder()
+    x, axis = b.tensor((2, 3), scale=0.5), b.constant([1], ())
+    b.tensors[axis].isVariable = True
+    y = b.op("CUMSUM", [x, axis], b.tensor((2, 3), scale=0.5), options("CumsumOptions"))
+    with pytest.raises(InvalidModel, match="a variable tensor with values"):
+        compile_tflite(b.build([x], [y]), name="m")
+
+
+@pytest.mark.parametrize("signature", [(-1, 4), (-1, -1, -1)])
+def test_a_signature_that_contradicts_the_shape_opens_nothing(signature: tuple[int, ...]) -> None:
+    b = Builder()
+    x = b.tensor((3, 5), scale=0.5)
+    y = b.op("RELU", [x], b.tensor((3, 7), scale=0.5, signature=signature))
+    with pytest.raises(InvalidModel, match="15 values in, 21 values out"):
+        compile_tflite(b.build([x], [y]), name="m")
+
+
+def test_a_log_softmax_without_axes_is_refused() -> None:
+    b = Builder()
+    x = b.tensor((), scale=0.5)
+    y = b.op("LOG_SOFTMAX", [x], b.tensor((), scale=1 / 16, zero_point=127))
+    with pytest.raises(InvalidModel, match="without axes"):
+        compile_tflite(b.build([x], [y]), name="m")
+
+
 def test_scales_without_zero_points_are_refused() -> None:
     """As LiteRT does; the interpreter would take such a tensor for one without scales."""
     b = Builder()
