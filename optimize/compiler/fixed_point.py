@@ -69,8 +69,9 @@ def rounding_divide(value: int, exponent: int) -> int:
 
 
 def float32(value: float) -> float:
-    """``value`` rounded to the nearest float32."""
-    return float(np.float32(value))
+    """``value`` rounded to the nearest float32, which is infinite where it is too large."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 def softmax_scaling(beta: float, scale: float) -> tuple[int, int, int]:

@@ -215,6 +215,15 @@ def test_a_log_softmax_without_axes_is_refused() -> None:
         compile_tflite(b.build([x], [y]), name="m")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_scale_that_leaves_float32_when_doubled_is_refused_without_a_warning() -> None:
+    b = Builder()
+    x, large = b.tensor((1, 3), scale=0.5), b.tensor((1, 3), scale=3e38)
+    y = b.op("SUB", [x, large], b.tensor((1, 3), scale=0.5), options("SubOptions"))
+    with pytest.raises(InvalidModel, match="its scales give a factor"):
+        compile_tflite(b.build([x, large], [y]), name="m")
+
+
 def test_scales_without_zero_points_are_refused() -> None:
     """As LiteRT does; the interpreter would take such a tensor for one without scales."""
     b = Builder()
