@@ -46,16 +46,9 @@ static uint32_t rest_of_row(const int8_t *row, int32_t count)
 
 static int8_t finish(const flota_nn_dsp_batch_matmul_t *op, int32_t sum)
 {
-    const flota_nn_batch_matmul_t *const matmul = &op->matmul;
+    const flota_nn_batch_matmul_t *const m = &op->matmul;
 
-    if (op->small_sums != 0) {
-        const int32_t right = -matmul->shift;
-        const int32_t rounding = (int32_t)((uint32_t)(2 * matmul->output_offset + 1) << (right - 1));
-
-        return (int8_t)dsp_ssat8(dsp_requantize(sum, matmul->multiplier, right, rounding));
-    }
-    sum = multiply_by_quantized(sum, matmul->multiplier, matmul->shift);
-    return (int8_t)dsp_ssat8(wrapping_add(sum, matmul->output_offset));
+    return dsp_finish8(sum, m->multiplier, m->shift, m->output_offset, op->small_sums);
 }
 
 /* A row times both columns of `panel`: sums in `sum`. */

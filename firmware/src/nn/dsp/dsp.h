@@ -343,4 +343,15 @@ static inline int32_t dsp_requantize(int32_t sum, int32_t multiplier, int32_t sh
     return (scaled + (twice >> 31)) >> shift;
 }
 
+/* The stored int8 of a sum of any size; `small`: dsp_requantize takes it. `shift` is to the left, as nn.h has it. */
+static inline int8_t dsp_finish8(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero, int32_t small)
+{
+    if (small != 0) {
+        const int32_t bias = (int32_t)((uint32_t)(2 * zero + 1) << (-shift - 1));
+
+        return (int8_t)dsp_ssat8(dsp_requantize(sum, multiplier, -shift, bias));
+    }
+    return (int8_t)dsp_ssat8(wrapping_add(multiply_by_quantized(sum, multiplier, shift), zero));
+}
+
 #endif

@@ -104,14 +104,7 @@ static const int16_t *find_features(const flota_nn_dsp_svdf_t *svdf, const int8_
 
 static int8_t finish(const flota_nn_dsp_svdf_t *svdf, int32_t sum)
 {
-    if (svdf->small_sums != 0) {
-        const int32_t right = -svdf->shift;
-        const int32_t rounding = (int32_t)((uint32_t)(2 * svdf->output_zero + 1) << (right - 1));
-
-        return (int8_t)dsp_ssat8(dsp_requantize(sum, svdf->multiplier, right, rounding));
-    }
-    sum = multiply_by_quantized(sum, svdf->multiplier, svdf->shift);
-    return (int8_t)dsp_ssat8(wrapping_add(sum, svdf->output_zero));
+    return dsp_finish8(sum, svdf->multiplier, svdf->shift, svdf->output_zero, svdf->small_sums);
 }
 
 void flota_nn_dsp_svdf_s8_s16(const flota_nn_dsp_svdf_t *svdf, const int8_t *input, int16_t *state, int8_t *output,
