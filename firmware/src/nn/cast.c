@@ -1,78 +1,22 @@
 #include "flota/nn.h"
 
-void flota_nn_cast_s8_s16(int32_t count, const int8_t *input, int16_t *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (int16_t)input[i];
+/* Integers wrap around where the target is narrower. */
+#define DEFINE_CAST(name, source_t, target_t)                                            \
+    void flota_nn_cast_##name(int32_t count, const source_t *input, target_t *output)    \
+    {                                                                                    \
+        for (int32_t i = 0; i < count; i++) {                                            \
+            output[i] = (target_t)input[i];                                              \
+        }                                                                                \
     }
-}
 
-void flota_nn_cast_s8_s32(int32_t count, const int8_t *input, int32_t *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (int32_t)input[i];
-    }
-}
-
-void flota_nn_cast_s8_f32(int32_t count, const int8_t *input, float *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (float)input[i];
-    }
-}
-
-void flota_nn_cast_s16_s8(int32_t count, const int16_t *input, int8_t *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (int8_t)input[i];
-    }
-}
-
-void flota_nn_cast_s16_s16(int32_t count, const int16_t *input, int16_t *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = input[i];
-    }
-}
-
-void flota_nn_cast_s16_s32(int32_t count, const int16_t *input, int32_t *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (int32_t)input[i];
-    }
-}
-
-void flota_nn_cast_s16_f32(int32_t count, const int16_t *input, float *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (float)input[i];
-    }
-}
-
-void flota_nn_cast_s32_s8(int32_t count, const int32_t *input, int8_t *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (int8_t)input[i];
-    }
-}
-
-void flota_nn_cast_s32_s16(int32_t count, const int32_t *input, int16_t *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (int16_t)input[i];
-    }
-}
-
-void flota_nn_cast_s32_s32(int32_t count, const int32_t *input, int32_t *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = input[i];
-    }
-}
-
-void flota_nn_cast_s32_f32(int32_t count, const int32_t *input, float *output)
-{
-    for (int32_t i = 0; i < count; i++) {
-        output[i] = (float)input[i];
-    }
-}
+DEFINE_CAST(s8_s16, int8_t, int16_t)
+DEFINE_CAST(s8_s32, int8_t, int32_t)
+DEFINE_CAST(s8_f32, int8_t, float)
+DEFINE_CAST(s16_s8, int16_t, int8_t)
+DEFINE_CAST(s16_s16, int16_t, int16_t)
+DEFINE_CAST(s16_s32, int16_t, int32_t)
+DEFINE_CAST(s16_f32, int16_t, float)
+DEFINE_CAST(s32_s8, int32_t, int8_t)
+DEFINE_CAST(s32_s16, int32_t, int16_t)
+DEFINE_CAST(s32_s32, int32_t, int32_t)
+DEFINE_CAST(s32_f32, int32_t, float)
