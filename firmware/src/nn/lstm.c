@@ -44,14 +44,6 @@ static int16_t next_cell(const flota_nn_lstm_t *lstm, int32_t forget, int32_t in
     return (int16_t)clamp(kept + added, lstm->cell_min, lstm->cell_max);
 }
 
-/* tanh of the cell state, whose scale is a power of two. */
-static int32_t squash(const flota_nn_lstm_t *lstm, int32_t cell)
-{
-    const int32_t half = lstm->cell_shift > 0 ? 1 << (lstm->cell_shift - 1) : 0;
-
-    return flota_nn_tanh_s16((cell * lstm->cell_multiplier + half) >> lstm->cell_shift);
-}
-
 /* One step of one batch: `hidden` and `cell` become the next ones, the output is the next hidden state. Every gate reads
  * the hidden state of before, so the new one is gathered in the output first. */
 static void step(const flota_nn_lstm_t *lstm, const int8_t *input, int8_t *hidden, int16_t *cell, int8_t *output)
@@ -64,7 +56,8 @@ static void step(const flota_nn_lstm_t *lstm, const int8_t *input, int8_t *hidde
         int32_t value;
 
         cell[unit] = next_cell(lstm, forget, in, candidate, cell[unit]);
-        value = scale(&lstm->output, squash(lstm, cell[unit]) * out);
+        value = scale(&lstm->output,
+                      flota_nn_tanh_of_cell(cell[unit], lstm->cell_multiplier, lstm->cell_shift) * out);
         output[unit] = (int8_t)clamp(wrapping_add(value, -lstm->hidden_offset), -128, 127);
     }
     memcpy(hidden, output, (size_t)lstm->units);

@@ -37,4 +37,10 @@ static inline int16_t flota_nn_tanh_s16(int32_t x)
     return (int16_t)((sigmoid_s16_interpolate(x, 8, 0x7fff << 8) + (1 << 7)) >> 8);
 }
 
+/* tanh of a cell state, whose scale is a power of two: multiplier and right shift bring it to the argument. */
+static inline int16_t flota_nn_tanh_of_cell(int32_t cell, int32_t multiplier, int32_t shift)
+{
+    return flota_nn_tanh_s16((cell * multiplier + ((1 << shift) >> 1)) >> shift);
+}
+
 #endif

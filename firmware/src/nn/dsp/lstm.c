@@ -22,14 +22,6 @@ static int32_t next_cell(const flota_nn_dsp_lstm_t *lstm, const int16_t *gate, i
     return clamp(kept + added, lstm->cell_min, lstm->cell_max);
 }
 
-/* tanh of the cell state, whose scale is a power of two. */
-static int32_t squash(const flota_nn_dsp_lstm_t *lstm, int32_t cell)
-{
-    const int32_t half = (1 << lstm->cell_shift) >> 1;
-
-    return flota_nn_tanh_s16((cell * lstm->cell_multiplier + half) >> lstm->cell_shift);
-}
-
 /* The arguments of all gates: the products with the input and with the hidden state of before. */
 static void find_gates(const flota_nn_dsp_lstm_t *lstm, const int8_t *input, const int8_t *hidden, int16_t *gates)
 {
@@ -50,7 +42,8 @@ static void step(const flota_nn_dsp_lstm_t *lstm, const int8_t *input, int8_t *h
     for (int32_t unit = 0; unit < lstm->units; unit++) {
         const int32_t next = next_cell(lstm, gates, cell[unit]);
         const int32_t out = flota_nn_sigmoid_s16(3 * gates[3]);
-        const int8_t value = (int8_t)dsp_ssat8(scale(&lstm->output, squash(lstm, next) * out, lstm->hidden_zero));
+        const int32_t squashed = flota_nn_tanh_of_cell(next, lstm->cell_multiplier, lstm->cell_shift);
+        const int8_t value = (int8_t)dsp_ssat8(scale(&lstm->output, squashed * out, lstm->hidden_zero));
 
         cell[unit] = (int16_t)next;
         hidden[unit] = value;
