@@ -17,6 +17,22 @@ from optimize.compiler.emit.operators.common import (
 from optimize.compiler.emit.text import braces, byte_array, number_array
 
 
+def axes_fields(rows: dsp.Axis, columns: dsp.Axis) -> Fields:
+    """Members of a kernel that runs down the columns of an image."""
+    return {
+        "rows": rows.extent,
+        "columns": columns.extent,
+        "out_rows": rows.out_extent,
+        "out_columns": columns.out_extent,
+        "row_step": rows.step,
+        "column_step": columns.step,
+        "out_row_step": rows.out_step,
+        "out_column_step": columns.out_step,
+        "row_pad": rows.pad,
+        "column_pad": columns.pad,
+    }
+
+
 def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> Code:
     rows = "\n".join(f"    {{{{{_weights(c)}}}, {c.multiplier}}}," for c in call.channels)
     count = len(call.channels)
@@ -25,16 +41,7 @@ def _depthwise3(name: str, call: dsp.DspDepthwise3Call, operands: Operands) -> C
     fields: Fields = {
         "batches": call.input.batches,
         "channels": count,
-        "rows": call.rows.extent,
-        "columns": call.columns.extent,
-        "out_rows": call.rows.out_extent,
-        "out_columns": call.columns.out_extent,
-        "row_step": call.rows.step,
-        "column_step": call.columns.step,
-        "out_row_step": call.rows.out_step,
-        "out_column_step": call.columns.out_step,
-        "row_pad": call.rows.pad,
-        "column_pad": call.columns.pad,
+        **axes_fields(call.rows, call.columns),
         "stride": call.stride,
         "zero": call.input_zero,
         "channel": f"{name}_channels",

@@ -11,6 +11,7 @@ from optimize.compiler.emit.operators.common import (
     scratch_call_text,
     struct_text,
 )
+from optimize.compiler.emit.operators.dsp_depthwise import axes_fields
 from optimize.compiler.emit.text import byte_array, number_array
 from optimize.compiler.kernels_dsp_plane import DspDepthwisePlaneCall
 
@@ -34,16 +35,7 @@ def _fields(name: str, call: DspDepthwisePlaneCall) -> Fields:
         "batches": call.input.batches,
         "channels": call.input.channels,
         "filters": call.output.channels // call.input.channels,
-        "rows": call.rows.extent,
-        "columns": call.columns.extent,
-        "out_rows": call.rows.out_extent,
-        "out_columns": call.columns.out_extent,
-        "row_step": call.rows.step,
-        "column_step": call.columns.step,
-        "out_row_step": call.rows.out_step,
-        "out_column_step": call.columns.out_step,
-        "row_pad": call.rows.pad,
-        "column_pad": call.columns.pad,
+        **axes_fields(call.rows, call.columns),
         "window_rows": call.taps,
         "window_columns": call.window_columns,
         "row_stride": call.strides[0],

@@ -6,7 +6,7 @@ import numpy as np
 
 from optimize.compiler.emit.operators.common import Code, Emitter, Fields, Operands, scratch_call_text, struct_text
 from optimize.compiler.emit.operators.dsp_gemm import gemm_text
-from optimize.compiler.emit.operators.recurrent import batch_matmul_fields
+from optimize.compiler.emit.operators.recurrent import batch_matmul_fields, sequence_fields
 from optimize.compiler.emit.text import number_array
 from optimize.compiler.kernels_dsp import Product
 from optimize.compiler.kernels_dsp_recurrent import DspBatchMatMulCall, DspLstmCall, DspSvdfCall
@@ -20,12 +20,7 @@ def _lstm(name: str, call: DspLstmCall, operands: Operands) -> Code:
     recalled, recurrent_gemm = gemm_text(f"{name}_recurrent", call.recurrent)
     layer = call.portable
     fields: Fields = {
-        "batches": layer.batches,
-        "steps": layer.steps,
-        "in_features": layer.in_features,
-        "units": layer.units,
-        "batch_rows": layer.rows[0],
-        "step_rows": layer.rows[1],
+        **sequence_fields(layer),
         "hidden_zero": -layer.hidden_offset,
         "multiply_input": PRODUCTS[call.input.product],
         "multiply_recurrent": PRODUCTS[call.recurrent.product],

@@ -40,15 +40,22 @@ def _svdf(name: str, call: SvdfCall, operands: Operands) -> Code:
     return Code((*arrays, struct_text("flota_nn_svdf_t", name, fields)), (f"{function}({arguments});",))
 
 
-def _lstm(name: str, call: LstmCall, operands: Operands) -> Code:
-    arrays: list[str] = []
-    fields: Fields = {
+def sequence_fields(call: LstmCall) -> Fields:
+    """Members of a kernel that steps through sequences."""
+    return {
         "batches": call.batches,
         "steps": call.steps,
         "in_features": call.in_features,
         "units": call.units,
         "batch_rows": call.rows[0],
         "step_rows": call.rows[1],
+    }
+
+
+def _lstm(name: str, call: LstmCall, operands: Operands) -> Code:
+    arrays: list[str] = []
+    fields: Fields = {
+        **sequence_fields(call),
         "input_offset": call.input_offset,
         "hidden_offset": call.hidden_offset,
     }
